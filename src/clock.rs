@@ -1,0 +1,39 @@
+//! The only file that reads a clock.
+//!
+//! It is tokio's, so that under a paused tokio clock everything this crate times follows the test:
+//! deadlines, backoffs, windows, break durations. Where no runtime exists it is the system's
+//! monotonic clock. No decision hangs on the wall clock but the reading of HTTP dates.
+
+/// A reading of the monotonic clock: tokio's, so that tests can pause it.
+pub use tokio::time::Instant;
+
+use std::time::Duration;
+
+/// Now, on the monotonic clock.
+#[inline]
+#[allow(clippy::disallowed_methods)] // the one place
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// Now, on the wall clock: for HTTP dates alone.
+#[cfg(feature = "http")]
+#[allow(clippy::disallowed_methods)] // the one place
+pub(crate) fn wall() -> std::time::SystemTime {
+    std::time::SystemTime::now()
+}
+
+/// Whole nanoseconds, `u64::MAX` for 584 years and more.
+#[inline]
+pub(crate) fn nanos(d: Duration) -> u64 {
+    // Not `as_nanos`: its 128-bit product costs more than all the rest of a timeout.
+    d.as_secs()
+        .saturating_mul(1_000_000_000)
+        .saturating_add(u64::from(d.subsec_nanos()))
+}
+
+/// Nanoseconds from `epoch` to `now`; 0 if time arrives out of order.
+#[inline]
+pub(crate) fn nanos_since(epoch: Instant, now: Instant) -> u64 {
+    nanos(now.saturating_duration_since(epoch))
+}

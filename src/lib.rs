@@ -1,0 +1,34 @@
+//! Seawall keeps one failing dependency from sinking a Rust service.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod bulkhead;
+pub mod circuit_breaker;
+pub mod class;
+pub mod clock;
+pub mod dialect;
+pub mod error;
+pub mod event;
+pub mod hedge;
+pub mod operation;
+pub mod pipeline;
+pub mod policy;
+pub mod rate_limit;
+pub mod retry;
+mod run;
+pub mod service;
+pub mod timeout;
+
+pub use bulkhead::Bulkhead;
+pub use circuit_breaker::CircuitBreaker;
+pub use class::{Class, Classify, Inspect, Replay};
+pub use error::{BuildError, Error, Flat, Name, Reason, Rejected, Target};
+pub use event::{Event, Observer};
+pub use hedge::Hedge;
+pub use operation::Operation;
+pub use pipeline::Pipeline;
+pub use policy::Policy;
+pub use rate_limit::RateLimit;
+pub use retry::Retry;
+pub use run::Run;
+pub use service::{Guard, GuardLayer};
+pub use timeout::Timeout;

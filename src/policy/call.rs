@@ -1,0 +1,112 @@
+use crate::clock::{self, Instant};
+use crate::{Event, Name, Observer, event};
+use std::{cell::Cell, task::Waker};
+
+/// What a policy sees of the call it is asked about, for the length of one poll.
+pub struct Call<'a> {
+    now: Cell<Option<Instant>>,
+    may_repeat: Cell<bool>,
+    waker: &'a Waker,
+    listener: Option<Listener<'a>>,
+}
+
+/// An observer, and the name under which it hears.
+#[derive(Clone, Copy)]
+pub struct Listener<'a> {
+    pub observer: &'a dyn Observer,
+    pub source: Name,
+}
+
+impl<'a> Call<'a> {
+    #[inline(always)]
+    pub(crate) fn new(waker: &'a Waker, listener: Option<Listener<'a>>) -> Self {
+        Call {
+            now: Cell::new(None),
+            may_repeat: Cell::new(true),
+            waker,
+            listener,
+        }
+    }
+
+    /// A call at this instant, with a waker that does nothing: for testing a policy by plain
+    /// function calls.
+    ///
+    /// ```
+    /// use seawall::policy::{Call, Enter, Policy};
+    /// use seawall::{CircuitBreaker, clock::Instant};
+    ///
+    /// # tokio_test::block_on(async {
+    /// # let start = tokio::time::Instant::now();
+    /// let breaker = CircuitBreaker::new("db").build()?;
+    /// assert!(matches!(breaker.enter(&Call::at(start)), Enter::Proceed(_)));
+    /// # Ok::<_, seawall::BuildError>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn at(now: Instant) -> Call<'static> {
+        let call = Call::new(Waker::noop(), None);
+        call.now.set(Some(now));
+        call
+    }
+
+    /// This call with another waker.
+    pub fn with_waker(self, waker: &'a Waker) -> Self {
+        Call { waker, ..self }
+    }
+
+    /// This call with an observer that hears under the name `source`.
+    pub fn with_observer(self, source: Name, observer: &'a dyn Observer) -> Self {
+        Call {
+            listener: Some(Listener { observer, source }),
+            ..self
+        }
+    }
+
+    /// One reading of the clock per poll, taken when first asked for.
+    #[inline]
+    pub fn now(&self) -> Instant {
+        match self.now.get() {
+            Some(now) => now,
+            None => {
+                let now = clock::now();
+                self.now.set(Some(now));
+                now
+            }
+        }
+    }
+
+    /// Whether another attempt is possible at all: the request can and may be sent again, and
+    /// the call is not being settled. An [`Exit::Again`](super::Exit::Again) is void otherwise.
+    #[inline]
+    pub fn may_repeat(&self) -> bool {
+        self.may_repeat.get()
+    }
+
+    /// Wakes the task that runs this call. Keep a clone; it can change between polls.
+    pub fn waker(&self) -> &Waker {
+        self.waker
+    }
+
+    /// Tells the observer, if there is one. Not under a lock.
+    #[inline]
+    pub fn emit(&self, event: Event<'_>) {
+        if let Some(Listener { observer, source }) = self.listener {
+            event::notify(observer, source, &event);
+        }
+    }
+
+    /// Whether [`emit`](Call::emit) has anybody to tell.
+    #[inline]
+    pub fn is_observed(&self) -> bool {
+        self.listener.is_some()
+    }
+
+    /// A timer has fired: time is no earlier than this.
+    pub(crate) fn advance(&self, at: Instant) {
+        self.now.set(Some(self.now().max(at)));
+    }
+
+    #[inline(always)]
+    pub(crate) fn set_may_repeat(&self, may: bool) {
+        self.may_repeat.set(may);
+    }
+}

@@ -1,0 +1,184 @@
+//! The driver: the one place that polls, sleeps, races and cancels on behalf of policies.
+//!
+//! ```text
+//! lane:  loop: enter, from the outermost policy not yet held:
+//!                  Proceed, Within   hold the ticket, go on inward
+//!                  Delay, Wait       hold it, park           Reject   walk outward with Rejected
+//!              start the operation, poll it
+//!                  Ready    class = dialect(result); drop the attempt; walk outward with Answered
+//!                  Pending  return
+//!        outward: pop a ticket, exit(ticket, outcome) -> Pass | Again: hold its new ticket, delay, enter
+//!                 a failure stops at the hedge, if there is one; the result is ready at the outer end
+//! poll:  lane.poll
+//!        Pending -> earliest of {deadlines, delays, ends of waits, hedge} over all lanes -> the timer
+//!                   if it fires: delay over -> go on;  wait -> resume;  hedge -> resume: one more lane
+//!                                deadline -> resume: extend, or drop the attempt, settle further in
+//! race:  poll each lane; final answer -> drop and settle the others, latest first, go outward
+//!        failure -> ask the hedge for one more lane at once; none left -> the kept answer goes outward
+//! drop:  each lane, latest first: drop the attempt, then exit: Unused for a ticket that waits,
+//!        Cancelled or Panicked for the rest
+//! ```
+//!
+//! Parts: `plan` (what is driven), `walk` and `deadline` (where an attempt stands; pure), `lane`
+//! (one attempt after another), `race` (several at once), `timer`.
+pub(crate) mod deadline;
+pub(crate) mod lane;
+pub(crate) mod plan;
+pub(crate) mod race;
+pub(crate) mod timer;
+pub(crate) mod walk;
+
+use crate::policy::Call;
+use crate::{Classify, Error, Operation, Target};
+use lane::{Desk, Held, Lane, Step, poll_lane, straight};
+use pin_project::{pin_project, pinned_drop};
+use plan::Plan;
+use race::{Cold, Contest, abandon, at_hedge, launch_if_due, next_wake, no_timer, poll_race};
+use std::{
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+use timer::{Unavailable, poll_timer};
+use tokio::time::Sleep;
+use walk::Track;
+
+/// A guarded call, made by `run` on a policy or pipeline, or by a tower [`Guard`](crate::Guard).
+///
+/// Nothing happens before it is polled.
+///
+/// # Cancel safety
+/// Dropping it at any point drops the operation, then settles every policy, innermost first:
+/// permits, places in line and probes are given back, and nobody counts a failure.
+#[pin_project(PinnedDrop)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct Run<H, O, M>
+where
+    H: Plan,
+    O: Operation,
+{
+    plan: H,
+    op: O,
+    started: u32,
+    race: Contest<H, O>,
+    #[pin]
+    first: Lane<Held<H>, O::Future>,
+    #[pin]
+    timer: Option<Sleep>,
+    target: PhantomData<fn() -> M>,
+}
+
+#[pinned_drop]
+impl<H: Plan, O: Operation, M> PinnedDrop for Run<H, O, M> {
+    #[inline]
+    fn drop(self: Pin<&mut Self>) {
+        let this = self.project();
+        if !this.first.track.holds_nothing() || this.race.0.is_some() {
+            abandon(this.plan, this.race, this.first);
+        }
+    }
+}
+
+impl<H: Plan, O: Operation, M> Run<H, O, M> {
+    #[inline]
+    pub(crate) fn new(plan: H, op: O) -> Self {
+        let first = Lane::new(Track::new());
+        Run {
+            plan,
+            op,
+            started: 0,
+            race: Cold(None),
+            first,
+            timer: None,
+            target: PhantomData,
+        }
+    }
+}
+
+impl<H, O, M> Future for Run<H, O, M>
+where
+    H: Plan,
+    O: Operation,
+    H::Dialect: Classify<O::Ok, O::Err>,
+    M: Target<O::Err>,
+{
+    type Output = Result<O::Ok, M::Error>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let plan: &H = this.plan;
+        let call = Call::new(cx.waker(), plan.listener());
+        let step = match this.race.0 {
+            None => straight(this.first.as_mut(), cx, plan, this.op, this.started, &call),
+            Some(_) => Step::Asleep,
+        };
+        match step {
+            Step::Answered(result, _) if this.first.track.holds_nothing() => {
+                Poll::Ready(result.map_err(|e| M::convert(Error::Inner(e))))
+            }
+            Step::Refused(r) if this.first.track.holds_nothing() => {
+                Poll::Ready(Err(M::convert(Error::Rejected(r))))
+            }
+            step => {
+                let mut desk = Desk {
+                    plan,
+                    op: this.op,
+                    started: this.started,
+                    call: &call,
+                };
+                poll_slow(this.first, this.race, this.timer, cx, &mut desk, step)
+                    .map_err(M::convert)
+            }
+        }
+    }
+}
+
+/// Everything but the straight way: refusals, waits, timers, races.
+#[inline(never)]
+fn poll_slow<H, O>(
+    mut first: Pin<&mut Lane<Held<H>, O::Future>>,
+    race: &mut Contest<H, O>,
+    mut timer: Pin<&mut Option<Sleep>>,
+    cx: &mut Context<'_>,
+    desk: &mut Desk<'_, H, O>,
+    step: Step<O::Ok, O::Err>,
+) -> Poll<Result<O::Ok, Error<O::Err>>>
+where
+    H: Plan,
+    O: Operation,
+    H::Dialect: Classify<O::Ok, O::Err>,
+{
+    let mut polled = match &race.0 {
+        None => poll_lane(first.as_mut(), cx, desk, false, Some(step)),
+        Some(_) => poll_race(first.as_mut(), race, cx, desk, false),
+    };
+    loop {
+        let mut fired = false;
+        match polled {
+            Poll::Ready((result, _)) if first.track.holds_nothing() && race.0.is_none() => {
+                return Poll::Ready(result);
+            }
+            Poll::Ready(end) => {
+                if let Some(result) = at_hedge(first.as_mut(), race, end, desk) {
+                    return Poll::Ready(result);
+                }
+            }
+            Poll::Pending => {
+                let Some(at) = next_wake(first.as_mut(), race, desk.call) else {
+                    return Poll::Pending;
+                };
+                if let Err(Unavailable) = ready!(poll_timer(timer.as_mut(), at, cx)) {
+                    return Poll::Ready(Err(Error::Rejected(no_timer(first, race, desk))));
+                }
+                desk.call.advance(at);
+                fired = true;
+                launch_if_due(first.as_mut(), race, desk);
+            }
+        }
+        polled = match &race.0 {
+            None => poll_lane(first.as_mut(), cx, desk, fired, None),
+            Some(_) => poll_race(first.as_mut(), race, cx, desk, fired),
+        };
+    }
+}

@@ -1,0 +1,241 @@
+//! Deadlines of a walk, and the hedge's: which are set, which run, which is next.
+//!
+//! A span begins to run when the call first has to wait; until then its frame keeps the span, from
+//! then on the instant, both in nanoseconds and in place of a ticket. So an operation that is ready
+//! at once costs no reading of the clock.
+use crate::clock::{Instant, nanos, nanos_since};
+use crate::policy::{Call, Enter, Policy, Ticket};
+use crate::run::plan::{Stack, Tickets};
+use crate::run::walk::{Phase, Track, Woken};
+use crate::{Event, Reason, Rejected};
+use std::time::Duration;
+
+#[derive(Clone, Copy)]
+pub(crate) struct Deadlines {
+    /// Instants are nanoseconds from here: the first time this call had to wait.
+    epoch: Option<Instant>,
+    /// Frames that hold a deadline, and those whose deadline (or hedge delay) runs already.
+    timed: u16,
+    armed: u16,
+    hedge_after: u64,
+}
+
+const NEVER: u64 = u64::MAX;
+
+fn bit(i: usize) -> u16 {
+    1 << i
+}
+
+impl Deadlines {
+    #[inline(always)]
+    pub(crate) fn new() -> Self {
+        Deadlines {
+            epoch: None,
+            timed: 0,
+            armed: 0,
+            hedge_after: 0,
+        }
+    }
+
+    fn instant(&self, at: u64) -> Option<Instant> {
+        if at == NEVER {
+            return None;
+        }
+        self.epoch?.checked_add(Duration::from_nanos(at))
+    }
+
+    fn is_armed(&self, i: usize) -> bool {
+        self.armed & bit(i) != 0
+    }
+
+    fn from_now(&mut self, span: u64, call: &Call<'_>) -> u64 {
+        let epoch = *self.epoch.get_or_insert(call.now());
+        nanos_since(epoch, call.now()).saturating_add(span)
+    }
+}
+
+impl<A: Tickets> Track<A> {
+    #[inline(always)]
+    pub(super) fn limit(&mut self, i: usize, span: Duration) {
+        self.hold(i, nanos(span));
+        self.deadlines.timed |= bit(i);
+        self.deadlines.armed &= !bit(i);
+    }
+
+    /// Frames `i` and further in will be entered anew: their old deadlines must not cut them.
+    pub(super) fn forget_deadlines_from(&mut self, i: usize) {
+        self.deadlines.timed &= bit(i) - 1;
+        self.deadlines.armed &= bit(i) - 1;
+    }
+
+    /// The outermost deadline that is due, unless its policy grants more time.
+    pub(super) fn expired<S: Stack<Tickets = A> + ?Sized>(
+        &mut self,
+        stack: &S,
+        call: &Call<'_>,
+    ) -> Woken {
+        for i in 0..self.held.len() {
+            let due = self.deadlines.timed & self.deadlines.armed & bit(i) != 0
+                && self
+                    .deadlines
+                    .instant(self.slot(i))
+                    .is_some_and(|at| at <= call.now());
+            if !due {
+                continue;
+            }
+            let reason = match stack.at(i).resume(Ticket::default(), call) {
+                Enter::Within(more) if !more.is_zero() => {
+                    self.limit(i, more);
+                    continue;
+                }
+                Enter::Reject(reason) => reason,
+                _ => Reason::Expired,
+            };
+            let policy = stack.at(i).name();
+            call.emit(Event::TimedOut {
+                policy,
+                running: self.phase == Phase::Running,
+            });
+            return Woken::Cut(i, Rejected::new(policy, reason));
+        }
+        Woken::Park
+    }
+
+    /// The earliest instant at which something is due. Starts the spans that wait for it.
+    pub(crate) fn next_wake(&mut self, call: &Call<'_>) -> Option<Instant> {
+        let mut first = self.deadline(self.held.len(), call);
+        if let Phase::Delayed | Phase::Waiting = self.phase {
+            first = earlier(first, self.until);
+        }
+        if self.hedge != 0
+            && self.deadlines.hedge_after != NEVER
+            && self.held.len() >= usize::from(self.hedge)
+        {
+            let i = usize::from(self.hedge) - 1;
+            if !self.deadlines.is_armed(i) {
+                self.deadlines.hedge_after =
+                    self.deadlines.from_now(self.deadlines.hedge_after, call);
+                self.deadlines.armed |= bit(i);
+            }
+            first = earlier(first, self.deadlines.instant(self.deadlines.hedge_after));
+        }
+        first
+    }
+
+    /// Whether `until` comes before every deadline around frame `i`.
+    pub(super) fn fits(&mut self, i: usize, until: Instant, call: &Call<'_>) -> bool {
+        self.deadline(i, call)
+            .is_none_or(|deadline| until < deadline)
+    }
+
+    /// The earliest deadline around frame `i`.
+    fn deadline(&mut self, i: usize, call: &Call<'_>) -> Option<Instant> {
+        let mut first = NEVER;
+        let mut left = self.deadlines.timed & (bit(i) - 1);
+        while left != 0 {
+            let j = left.trailing_zeros() as usize;
+            left &= left - 1;
+            if !self.deadlines.is_armed(j) {
+                let at = self.deadlines.from_now(self.slot(j), call);
+                self.hold(j, at);
+                self.deadlines.armed |= bit(j);
+            }
+            first = first.min(self.slot(j));
+        }
+        self.deadlines.instant(first)
+    }
+
+    // ---- hedging
+
+    pub(super) fn expect_hedge(&mut self, i: usize, after: Option<Duration>) {
+        self.hedge = i as u8 + 1;
+        self.deadlines.hedge_after = after.map_or(NEVER, nanos);
+        self.deadlines.armed &= !bit(i);
+    }
+
+    pub(crate) fn hedge_due(&self, now: Instant) -> bool {
+        self.hedge != 0
+            && self.held.len() >= usize::from(self.hedge)
+            && self.deadlines.is_armed(usize::from(self.hedge) - 1)
+            && self
+                .deadlines
+                .instant(self.deadlines.hedge_after)
+                .is_some_and(|at| at <= now)
+    }
+
+    /// Asks the hedge whether one more attempt may start.
+    pub(crate) fn hedge<S: Stack<Tickets = A> + ?Sized>(
+        &mut self,
+        stack: &S,
+        call: &Call<'_>,
+    ) -> bool {
+        let Some(i) = usize::from(self.hedge).checked_sub(1) else {
+            return false;
+        };
+        if !call.may_repeat() {
+            self.deadlines.hedge_after = NEVER;
+            return false;
+        }
+        match stack.at(i).resume(Ticket(self.slot(i)), call) {
+            Enter::Hedge { ticket, after } => {
+                self.hold(i, ticket.0);
+                self.expect_hedge(i, after);
+                true
+            }
+            other => {
+                if let Enter::Proceed(ticket) = other {
+                    self.hold(i, ticket.0);
+                }
+                self.deadlines.hedge_after = NEVER;
+                false
+            }
+        }
+    }
+
+    /// From now on this walk ends at the hedge.
+    pub(crate) fn fence(&mut self) {
+        self.fenced = true;
+    }
+
+    /// The race is over: this walk stands at the hedge and may go all the way out.
+    pub(crate) fn unfence(&mut self) {
+        self.fenced = false;
+        self.hedge = 0;
+    }
+
+    /// A second walk, from the hedge inward. It knows the deadlines around the hedge, and owns no
+    /// ticket there.
+    pub(crate) fn fork(&mut self, call: &Call<'_>) -> Self {
+        let floor = usize::from(self.hedge);
+        self.deadline(floor, call);
+        let mut fork = self.clone();
+        fork.held.truncate(floor);
+        fork.phase = Phase::Enter;
+        fork.fenced = true;
+        fork.polling = false;
+        fork.forget_deadlines_from(floor);
+        fork.deadlines.hedge_after = NEVER;
+        fork
+    }
+
+    /// The frames below are not this walk's to settle.
+    pub(crate) fn floor(&self) -> usize {
+        if self.fenced {
+            usize::from(self.hedge)
+        } else {
+            0
+        }
+    }
+
+    /// The hedge's frame, if one is out.
+    pub(crate) fn hedge_frame(&self) -> Option<usize> {
+        usize::from(self.hedge).checked_sub(1)
+    }
+}
+
+pub(crate) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

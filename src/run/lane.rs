@@ -1,0 +1,262 @@
+//! A lane: one walk through the stack and the attempt at its end. A call has one, until a hedge
+//! starts more.
+use crate::clock::Instant;
+use crate::policy::{Call, Outcome};
+use crate::run::plan::{Plan, Stack, Tickets};
+use crate::run::walk::{How, Inward, Phase, Track, Woken};
+use crate::{Class, Classify, Error, Event, Operation, Rejected, Replay};
+use pin_project::pin_project;
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+pub(crate) type Held<H> = <<H as Plan>::Stack as Stack>::Tickets;
+
+/// A result that has come out of a lane, and how.
+pub(crate) type End<O> = (
+    Result<<O as Operation>::Ok, Error<<O as Operation>::Err>>,
+    How,
+);
+
+#[pin_project]
+pub(crate) struct Lane<A, F> {
+    pub(crate) track: Track<A>,
+    #[pin]
+    pub(crate) attempt: Option<F>,
+}
+
+impl<A: Tickets, F> Lane<A, F> {
+    #[inline(always)]
+    pub(crate) fn new(track: Track<A>) -> Self {
+        Lane {
+            track,
+            attempt: None,
+        }
+    }
+
+    pub(crate) fn next_wake(self: Pin<&mut Self>, call: &Call<'_>) -> Option<Instant> {
+        self.project().track.next_wake(call)
+    }
+}
+
+/// What the lanes of a call share for the length of one poll.
+pub(crate) struct Desk<'a, H, O> {
+    pub(crate) plan: &'a H,
+    pub(crate) op: &'a mut O,
+    pub(crate) started: &'a mut u32,
+    pub(crate) call: &'a Call<'a>,
+}
+
+/// How far a lane got by itself. `Answered` and `Refused` have walked out already.
+pub(crate) enum Step<T, E> {
+    Answered(Result<T, E>, Class),
+    Refused(Rejected),
+    /// The operation, or the policy it stands before, will wake us.
+    Pending,
+    /// It waits in a way that `Track::woken` has to look into, or wants to start again.
+    Asleep,
+}
+
+/// Attempts without a wait between them that one poll makes before it lets others have a turn.
+const REPEATS_PER_POLL: u32 = 32;
+
+/// The way of a call to which nothing happens: in, poll, out. The result moves nowhere else.
+#[inline(always)]
+pub(crate) fn straight<H, O>(
+    lane: Pin<&mut Lane<Held<H>, O::Future>>,
+    cx: &mut Context<'_>,
+    plan: &H,
+    op: &mut O,
+    started: &mut u32,
+    call: &Call<'_>,
+) -> Step<O::Ok, O::Err>
+where
+    H: Plan,
+    O: Operation,
+    H::Dialect: Classify<O::Ok, O::Err>,
+{
+    let (stack, mut lane) = (plan.stack(), lane.project());
+    let track = lane.track;
+    match track.phase {
+        Phase::Enter => match stack.inward(track, call) {
+            Inward::Start => {
+                track.polling = true;
+                lane.attempt.set(op.start(plan.repeats()));
+            }
+            Inward::Park => return Step::Pending,
+            Inward::Refused(mut r) => {
+                call.set_may_repeat(may_repeat(op, false));
+                let again = refuse(stack, track, &mut r, How::Rejected, *started, call);
+                return if again {
+                    Step::Asleep
+                } else {
+                    Step::Refused(r)
+                };
+            }
+        },
+        Phase::Running => track.polling = true,
+        _ => return Step::Asleep,
+    }
+    let Some(mut attempt) = lane.attempt.as_mut().as_pin_mut() else {
+        return Step::Pending;
+    };
+    let polled = attempt.as_mut().poll(cx);
+    track.polling = false;
+    let Poll::Ready(result) = polled else {
+        track.phase = Phase::Running;
+        return Step::Pending;
+    };
+    *started += u32::from(O::sent(&attempt));
+    lane.attempt.set(None);
+    let class = plan.dialect().classify(&result, op.replay());
+    if call.is_observed() {
+        call.emit(Event::AttemptEnded {
+            attempt: *started,
+            class,
+        });
+    }
+    // The dialect has heard what the request allows: its word on an answer is the last.
+    call.set_may_repeat(op.can_repeat());
+    if stack.outward(track, &Outcome::Answered(class), call) {
+        return Step::Asleep;
+    }
+    Step::Answered(result, class)
+}
+
+/// Whether an attempt that ended without an answer may be followed by another.
+pub(crate) fn may_repeat<O: Operation>(op: &O, sent: bool) -> bool {
+    op.can_repeat()
+        && match op.replay() {
+            Replay::Always => true,
+            Replay::IfUnsent => !sent,
+            Replay::Never => false,
+        }
+}
+
+/// Turns outward with a refusal. `true`: a policy wants another attempt.
+#[cold]
+fn refuse<S: Stack>(
+    stack: &S,
+    track: &mut Track<S::Tickets>,
+    r: &mut Rejected,
+    how: How,
+    started: u32,
+    call: &Call<'_>,
+) -> bool {
+    r.started = started;
+    call.emit(Event::Rejected(r));
+    let outcome = if let How::TimedOut = how {
+        Outcome::TimedOut
+    } else {
+        Outcome::Rejected(r)
+    };
+    track.outward_from(stack, &outcome, call)
+}
+
+/// Ready: the lane has walked out, or to the hedge. `step`: what has been done in this poll
+/// already.
+pub(crate) fn poll_lane<H, O>(
+    mut lane: Pin<&mut Lane<Held<H>, O::Future>>,
+    cx: &mut Context<'_>,
+    desk: &mut Desk<'_, H, O>,
+    fired: bool,
+    step: Option<Step<O::Ok, O::Err>>,
+) -> Poll<End<O>>
+where
+    H: Plan,
+    O: Operation,
+    H::Dialect: Classify<O::Ok, O::Err>,
+{
+    let (stack, call) = (desk.plan.stack(), desk.call);
+    // After a timer the operation is not polled again: it has had its say before the deadline.
+    let asleep = fired && lane.track.phase != Phase::Enter;
+    let mut step = step.or(if asleep { Some(Step::Asleep) } else { None });
+    let mut repeats = 0;
+    loop {
+        let next = step
+            .take()
+            .unwrap_or_else(|| straight(lane.as_mut(), cx, desk.plan, desk.op, desk.started, call));
+        let track = lane.as_mut().project().track;
+        let (mut r, how) = match (next, track.phase) {
+            (Step::Answered(result, class), _) => {
+                return Poll::Ready((result.map_err(Error::Inner), How::Answered(class)));
+            }
+            (Step::Refused(r), _) => return Poll::Ready((Err(Error::Rejected(r)), How::Rejected)),
+            (Step::Pending, _) | (Step::Asleep, Phase::Ended) => return Poll::Pending,
+            (Step::Asleep, Phase::Enter) if repeats < REPEATS_PER_POLL => {
+                repeats += 1;
+                continue;
+            }
+            (Step::Asleep, Phase::Enter) => {
+                track.phase = Phase::Yielded;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            (Step::Asleep, Phase::Yielded) if !fired => {
+                track.phase = Phase::Enter;
+                continue;
+            }
+            (Step::Asleep, _) => match track.woken(stack, fired, call) {
+                Woken::Park => return Poll::Pending,
+                Woken::Go => continue,
+                Woken::Refused(r) => {
+                    call.set_may_repeat(may_repeat(desk.op, false));
+                    (r, How::Rejected)
+                }
+                Woken::Cut(frame, r) => {
+                    let lane = lane.as_mut().project();
+                    (r, cut::<H, O>(lane.track, lane.attempt, frame, desk))
+                }
+            },
+        };
+        if let How::Outside { .. } = how {
+            return Poll::Ready((Err(Error::Rejected(r)), how));
+        }
+        let track = lane.as_mut().project().track;
+        if !refuse(stack, track, &mut r, how, *desk.started, call) {
+            return Poll::Ready((Err(Error::Rejected(r)), how));
+        }
+    }
+}
+
+/// The deadline of `frame` has passed: the attempt is dropped first, then everything further in is
+/// settled.
+#[cold]
+fn cut<H: Plan, O: Operation>(
+    track: &mut Track<Held<H>>,
+    attempt: Pin<&mut Option<O::Future>>,
+    frame: usize,
+    desk: &mut Desk<'_, H, O>,
+) -> How {
+    let running = track.phase == Phase::Running;
+    let sent = retire::<O>(attempt, desk.started);
+    let outcome = if running {
+        Outcome::TimedOut
+    } else {
+        Outcome::Cancelled
+    };
+    track.settle(
+        desk.plan.stack(),
+        track.floor().max(frame + 1),
+        &outcome,
+        desk.call,
+    );
+    desk.call.set_may_repeat(may_repeat(desk.op, sent));
+    match (frame < track.floor(), running) {
+        (true, running) => How::Outside { frame, running },
+        (false, true) => How::TimedOut,
+        (false, false) => How::Rejected,
+    }
+}
+
+/// Drops the attempt. Tells, and counts, whether it had reached the dependency.
+pub(crate) fn retire<O: Operation>(
+    mut attempt: Pin<&mut Option<O::Future>>,
+    started: &mut u32,
+) -> bool {
+    let sent = attempt.as_ref().as_pin_ref().is_some_and(|a| O::sent(&a));
+    *started += u32::from(sent);
+    attempt.set(None);
+    sent
+}

@@ -1,0 +1,288 @@
+//! More than one lane: all of this runs only when a hedge has fired, or a call is dropped half-way.
+use crate::clock::Instant;
+use crate::policy::{Call, Outcome, Policy};
+use crate::run::deadline::earlier;
+use crate::run::lane::{Desk, End, Held, Lane, may_repeat, poll_lane, retire};
+use crate::run::plan::{Plan, Stack, Tickets};
+use crate::run::walk::{How, Phase};
+use crate::{Class, Classify, Error, Event, Operation, Reason, Rejected};
+use std::{
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+pub(crate) type Contest<H, O> = Cold<Race<Held<H>, <O as Operation>::Future, End<O>>>;
+
+pub(crate) struct Race<A, F, R> {
+    /// The lanes beside the first.
+    pub(crate) lanes: Vec<Pin<Box<Lane<A, F>>>>,
+    /// How many lanes have been started, the first included.
+    launched: u32,
+    /// What to answer if all fail.
+    kept: Option<R>,
+}
+
+/// An empty box whose drop is one comparison in line, not a call.
+pub(crate) struct Cold<T>(pub(crate) Option<Box<T>>);
+
+impl<T> Drop for Cold<T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if let Some(full) = self.0.take() {
+            discard(full);
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn discard<T>(_: Box<T>) {}
+
+/// The earliest instant at which something is due in any lane.
+pub(crate) fn next_wake<A: Tickets, F, R>(
+    first: Pin<&mut Lane<A, F>>,
+    race: &mut Cold<Race<A, F, R>>,
+    call: &Call<'_>,
+) -> Option<Instant> {
+    let mut at = first.next_wake(call);
+    for lane in race.0.iter_mut().flat_map(|race| &mut race.lanes) {
+        at = earlier(at, lane.as_mut().next_wake(call));
+    }
+    at
+}
+
+/// One more lane beside those under way, if the hedge says so.
+#[cold]
+fn launch<H: Plan, O: Operation>(
+    first: Pin<&mut Lane<Held<H>, O::Future>>,
+    race: &mut Contest<H, O>,
+    desk: &mut Desk<'_, H, O>,
+) -> bool {
+    let track = first.project().track;
+    if !track.hedge(desk.plan.stack(), desk.call) {
+        return false;
+    }
+    track.fence();
+    let lane = Box::pin(Lane::new(track.fork(desk.call)));
+    let race = race.0.get_or_insert_with(|| {
+        Box::new(Race {
+            lanes: Vec::new(),
+            launched: 1,
+            kept: None,
+        })
+    });
+    race.lanes.push(lane);
+    race.launched += 1;
+    if let Some(frame) = track.hedge_frame() {
+        let policy = desk.plan.stack().at(frame).name();
+        desk.call.emit(Event::Hedged {
+            policy,
+            attempts: race.launched,
+        });
+    }
+    true
+}
+
+/// A lane for a hedge whose time has come.
+#[cold]
+pub(crate) fn launch_if_due<H: Plan, O: Operation>(
+    first: Pin<&mut Lane<Held<H>, O::Future>>,
+    race: &mut Contest<H, O>,
+    desk: &mut Desk<'_, H, O>,
+) {
+    if first.track.hedge_due(desk.call.now()) {
+        // The attempt that is out may have arrived.
+        desk.call.set_may_repeat(may_repeat(desk.op, true));
+        launch(first, race, desk);
+    }
+}
+
+/// Every lane is over, or one has won. `None`: there is more to run.
+#[cold]
+pub(crate) fn at_hedge<H: Plan, O: Operation>(
+    mut first: Pin<&mut Lane<Held<H>, O::Future>>,
+    race: &mut Contest<H, O>,
+    end: End<O>,
+    desk: &mut Desk<'_, H, O>,
+) -> Option<Result<O::Ok, Error<O::Err>>> {
+    if race.0.is_none() && !holds_off(&end) && launch(first.as_mut(), race, desk) {
+        if let Some(race) = &mut race.0 {
+            race.kept = Some(end);
+        }
+        return None;
+    }
+    race.0 = None;
+    let (mut result, how) = end;
+    let (stack, track) = (desk.plan.stack(), first.project().track);
+    track.unfence();
+    if let How::Outside { frame, running } = how {
+        let outcome = if running {
+            Outcome::TimedOut
+        } else {
+            Outcome::Cancelled
+        };
+        track.settle(stack, frame + 1, &outcome, desk.call);
+        desk.call
+            .set_may_repeat(may_repeat(desk.op, *desk.started > 0));
+    }
+    if let Err(Error::Rejected(r)) = &mut result {
+        r.started = *desk.started;
+        if let How::Outside { .. } = how {
+            desk.call.emit(Event::Rejected(r));
+        }
+    }
+    if track.outward_from(stack, &how.outcome(&result), desk.call) {
+        None
+    } else {
+        Some(result)
+    }
+}
+
+/// A dependency that asked for less, or a policy that let nothing through, gets no further attempt
+/// at once.
+fn holds_off<T>(end: &(T, How)) -> bool {
+    matches!(
+        end.1,
+        How::Answered(Class::Throttled(_)) | How::Rejected | How::Outside { .. }
+    )
+}
+
+/// Ready: a lane has won, or none is left.
+#[inline(never)]
+pub(crate) fn poll_race<H, O>(
+    mut first: Pin<&mut Lane<Held<H>, O::Future>>,
+    contest: &mut Contest<H, O>,
+    cx: &mut Context<'_>,
+    desk: &mut Desk<'_, H, O>,
+    fired: bool,
+) -> Poll<End<O>>
+where
+    H: Plan,
+    O: Operation,
+    H::Dialect: Classify<O::Ok, O::Err>,
+{
+    loop {
+        let mut more = false;
+        let Some(race) = &mut contest.0 else {
+            return Poll::Pending;
+        };
+        let mut winner = None;
+        for lane in [first.as_mut()]
+            .into_iter()
+            .chain(race.lanes.iter_mut().map(Pin::as_mut))
+        {
+            let Poll::Ready(end) = poll_lane(lane, cx, desk, fired, None) else {
+                continue;
+            };
+            if matches!(end.1, How::Outside { .. }) || end.1.outcome(&end.0).is_final() {
+                winner = Some(end);
+                break;
+            }
+            more |= !holds_off(&end) && desk.call.may_repeat();
+            // An answer of the dependency says more than a refusal of ours; of two alike the later
+            // stands.
+            if race.kept.is_none() || !matches!(end.1, How::Rejected) {
+                race.kept = Some(end);
+            }
+        }
+        if let Some(end) = winner {
+            let cut = matches!(end.1, How::Outside { running: true, .. });
+            let outcome = if cut {
+                Outcome::TimedOut
+            } else {
+                Outcome::Cancelled
+            };
+            stop(first, &mut race.lanes, desk, &outcome);
+            return Poll::Ready(end);
+        }
+        race.lanes.retain(|lane| lane.track.phase != Phase::Ended);
+        desk.call.set_may_repeat(more);
+        if more && launch(first.as_mut(), contest, desk) {
+            continue;
+        }
+        let Some(race) = &mut contest.0 else {
+            return Poll::Pending;
+        };
+        if race.lanes.is_empty() && first.track.phase == Phase::Ended {
+            desk.call
+                .set_may_repeat(may_repeat(desk.op, *desk.started > 0));
+            return race.kept.take().map_or(Poll::Pending, Poll::Ready);
+        }
+        return Poll::Pending;
+    }
+}
+
+/// Drops every attempt and settles every lane down to the hedge, latest first: losers end before
+/// the winner is heard of.
+fn stop<H: Plan, O: Operation>(
+    first: Pin<&mut Lane<Held<H>, O::Future>>,
+    lanes: &mut [Pin<Box<Lane<Held<H>, O::Future>>>],
+    desk: &mut Desk<'_, H, O>,
+    outcome: &Outcome<'_>,
+) {
+    for lane in lanes.iter_mut().rev().map(Pin::as_mut).chain([first]) {
+        let lane = lane.project();
+        retire::<O>(lane.attempt, desk.started);
+        let floor = lane.track.floor();
+        lane.track
+            .settle(desk.plan.stack(), floor, outcome, desk.call);
+    }
+}
+
+/// The call has to wait and nothing can wake it: it ends here, with nobody to blame.
+#[cold]
+pub(crate) fn no_timer<H: Plan, O: Operation>(
+    mut first: Pin<&mut Lane<Held<H>, O::Future>>,
+    race: &mut Contest<H, O>,
+    desk: &mut Desk<'_, H, O>,
+) -> Rejected {
+    let mut race = race.0.take();
+    let lanes = race.as_mut().map_or(&mut [][..], |race| &mut race.lanes);
+    stop(first.as_mut(), lanes, desk, &Outcome::Cancelled);
+    first
+        .project()
+        .track
+        .settle(desk.plan.stack(), 0, &Outcome::Cancelled, desk.call);
+    let mut r = Rejected::new(desk.plan.name(), Reason::NoTimer);
+    r.started = *desk.started;
+    desk.call.emit(Event::Rejected(&r));
+    r
+}
+
+/// Dropped half-way, or unwinding.
+#[cold]
+pub(crate) fn abandon<H: Plan, F, R>(
+    plan: &H,
+    race: &mut Cold<Race<Held<H>, F, R>>,
+    mut first: Pin<&mut Lane<Held<H>, F>>,
+) {
+    let call = Call::new(Waker::noop(), plan.listener());
+    let fate = |panicked: bool| {
+        if panicked {
+            Outcome::Panicked
+        } else {
+            Outcome::Cancelled
+        }
+    };
+    let mut panicked = false;
+    let mut end = |lane: Pin<&mut Lane<Held<H>, F>>| {
+        let mut lane = lane.project();
+        lane.attempt.set(None);
+        panicked |= lane.track.polling;
+        let floor = lane.track.floor();
+        lane.track
+            .settle(plan.stack(), floor, &fate(lane.track.polling), &call);
+    };
+    for lane in race
+        .0
+        .iter_mut()
+        .flat_map(|race| race.lanes.iter_mut().rev())
+    {
+        end(lane.as_mut());
+    }
+    end(first.as_mut());
+    first
+        .project()
+        .track
+        .settle(plan.stack(), 0, &fate(panicked), &call);
+}

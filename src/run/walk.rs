@@ -1,0 +1,399 @@
+//! The way in and the way out: where one attempt stands in the stack, and nothing that polls.
+//!
+//! ```text
+//! Enter ──► Running ──► (out) Ended        inward stops at:  Waiting (resumed when woken or at `until`)
+//!   ▲                     │ Again                            Delayed (goes on at `until`)
+//!   └── Delayed ◄─────────┘                a refusal or a due deadline turns the walk outward
+//! ```
+use crate::clock::Instant;
+use crate::event::GaveUp;
+use crate::policy::{Call, Enter, Exit, Outcome, Policy, Ticket};
+use crate::run::deadline::Deadlines;
+use crate::run::plan::{Stack, Tickets};
+use crate::{Class, Error, Event, Reason, Rejected};
+use std::{panic::AssertUnwindSafe, time::Duration};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Enter,
+    Running,
+    /// In both, the innermost ticket is not let in yet.
+    Waiting,
+    Delayed,
+    /// After many attempts without a wait: others have a turn before the next. Not let in yet.
+    Yielded,
+    Ended,
+}
+
+pub enum Inward {
+    Start,
+    Park,
+    Refused(Rejected),
+}
+
+pub(crate) enum Woken {
+    Park,
+    Go,
+    Refused(Rejected),
+    /// The deadline of this frame has passed.
+    Cut(usize, Rejected),
+}
+
+/// Where a walk stands. A frame with a deadline keeps that in place of its ticket.
+#[derive(Clone)]
+pub struct Track<A> {
+    pub(super) held: A,
+    pub(crate) phase: Phase,
+    /// One past the hedge while it may start more attempts: a failure stops there. Else 0.
+    pub(super) hedge: u8,
+    /// This walk is one of several and ends at the hedge, whatever the outcome.
+    pub(super) fenced: bool,
+    /// Raised only around user code of the operation, so that whoever drops us knows it panicked.
+    pub(crate) polling: bool,
+    pub(super) deadlines: Deadlines,
+    /// The end of a `Waiting` or `Delayed`, and its beginning.
+    pub(super) until: Option<Instant>,
+    since: Option<Instant>,
+}
+
+impl<A: Tickets> Track<A> {
+    #[inline(always)]
+    pub(crate) fn new() -> Self {
+        Track {
+            held: A::default(),
+            phase: Phase::Enter,
+            hedge: 0,
+            fenced: false,
+            polling: false,
+            deadlines: Deadlines::new(),
+            until: None,
+            since: None,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn inward<S: Stack<Tickets = A> + ?Sized>(
+        &mut self,
+        stack: &S,
+        call: &Call<'_>,
+    ) -> Inward {
+        let mut i = self.held.len();
+        while i < stack.depth() {
+            match stack.at(i).enter(call) {
+                Enter::Proceed(ticket) => self.held.push(ticket.0),
+                Enter::Within(limit) => self.limit(i, limit),
+                other => {
+                    if let Some(stop) = self.detour(stack, i, other, call) {
+                        return stop;
+                    }
+                }
+            }
+            i += 1;
+        }
+        Inward::Start
+    }
+
+    /// From a running attempt: every frame is held.
+    #[inline(always)]
+    pub(crate) fn outward<S: Stack<Tickets = A> + ?Sized>(
+        &mut self,
+        stack: &S,
+        outcome: &Outcome<'_>,
+        call: &Call<'_>,
+    ) -> bool {
+        if self.hedge != 0 {
+            return self.outward_from(stack, outcome, call);
+        }
+        self.out(stack, stack.depth(), 0, outcome, call)
+    }
+
+    /// From anywhere, to the hedge or the outer end.
+    #[cold]
+    pub(crate) fn outward_from<S: Stack<Tickets = A> + ?Sized>(
+        &mut self,
+        stack: &S,
+        outcome: &Outcome<'_>,
+        call: &Call<'_>,
+    ) -> bool {
+        let (from, hedge) = (self.held.len(), usize::from(self.hedge));
+        let stop = if self.fenced || from >= hedge && !outcome.is_final() {
+            hedge
+        } else {
+            0
+        };
+        self.out(stack, from, stop, outcome, call)
+    }
+
+    #[inline(always)]
+    fn out<S: Stack<Tickets = A> + ?Sized>(
+        &mut self,
+        stack: &S,
+        from: usize,
+        to: usize,
+        outcome: &Outcome<'_>,
+        call: &Call<'_>,
+    ) -> bool {
+        for i in (to..from).rev() {
+            // Taken before the call: if the policy panics, this ticket has had its exit.
+            let ticket = Ticket(self.held.pop());
+            if let Exit::Again { ticket, after } = stack.at(i).exit(ticket, outcome, call)
+                && self.again(stack, i, ticket, after, call)
+            {
+                return true;
+            }
+        }
+        self.phase = Phase::Ended;
+        false
+    }
+
+    /// Whether the walk came out at the outer end, rather than at a hedge.
+    #[inline(always)]
+    pub(crate) fn holds_nothing(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    pub(super) fn slot(&self, i: usize) -> u64 {
+        self.held.get(i).copied().unwrap_or_default()
+    }
+
+    /// The innermost ticket, or a new one further in.
+    pub(super) fn hold(&mut self, i: usize, value: u64) {
+        match self.held.get_mut(i) {
+            Some(slot) => *slot = value,
+            None => self.held.push(value),
+        }
+    }
+
+    fn park(
+        &mut self,
+        phase: Phase,
+        policy: crate::Name,
+        until: Option<Instant>,
+        call: &Call<'_>,
+    ) -> Inward {
+        if self.phase != Phase::Waiting {
+            self.since = Some(call.now());
+            let at_most = until.map(|at| at.saturating_duration_since(call.now()));
+            call.emit(Event::Waiting { policy, at_most });
+        }
+        self.phase = phase;
+        self.until = until;
+        Inward::Park
+    }
+
+    /// Everything but `Proceed` and `Within`. `None`: go on inward.
+    #[cold]
+    pub(super) fn detour<S: Stack<Tickets = A> + ?Sized>(
+        &mut self,
+        stack: &S,
+        i: usize,
+        entered: Enter,
+        call: &Call<'_>,
+    ) -> Option<Inward> {
+        match entered {
+            Enter::Proceed(ticket) => self.hold(i, ticket.0),
+            Enter::Within(limit) => self.limit(i, limit),
+            Enter::Hedge { ticket, after } => {
+                self.hold(i, ticket.0);
+                self.expect_hedge(i, after);
+            }
+            Enter::Delay { ticket, until } => {
+                let wait = until.saturating_duration_since(call.now());
+                if wait.is_zero() {
+                    self.hold(i, ticket.0);
+                    return None;
+                }
+                if !self.fits(i, until, call) {
+                    stack.at(i).exit(ticket, &Outcome::Unused, call);
+                    let reason = Reason::DeadlineTooClose { wait };
+                    return Some(Inward::Refused(Rejected::new(stack.at(i).name(), reason)));
+                }
+                self.hold(i, ticket.0);
+                return Some(self.park(Phase::Delayed, stack.at(i).name(), Some(until), call));
+            }
+            Enter::Wait { ticket, until } => {
+                self.hold(i, ticket.0);
+                return Some(self.park(Phase::Waiting, stack.at(i).name(), until, call));
+            }
+            Enter::Reject(reason) => {
+                return Some(Inward::Refused(Rejected::new(stack.at(i).name(), reason)));
+            }
+        }
+        None
+    }
+
+    /// A policy asked for another attempt. Denied, its new ticket goes back unused.
+    #[cold]
+    fn again<S: Stack<Tickets = A> + ?Sized>(
+        &mut self,
+        stack: &S,
+        i: usize,
+        ticket: Ticket,
+        after: Duration,
+        call: &Call<'_>,
+    ) -> bool {
+        let policy = stack.at(i);
+        let until = if after.is_zero() {
+            None
+        } else {
+            Some(call.now().checked_add(after))
+        };
+        let why = match until {
+            _ if !call.may_repeat() => Some(GaveUp::NotRepeatable),
+            Some(None) => Some(GaveUp::Deadline),
+            Some(Some(until)) if !self.fits(i, until, call) => Some(GaveUp::Deadline),
+            _ => None,
+        };
+        if let Some(why) = why {
+            policy.exit(ticket, &Outcome::Unused, call);
+            call.emit(Event::GaveUp {
+                policy: policy.name(),
+                why,
+            });
+            return false;
+        }
+        self.hold(i, ticket.0);
+        self.forget_deadlines_from(i);
+        if usize::from(self.hedge) > i {
+            self.hedge = 0;
+        }
+        self.phase = Phase::Enter;
+        if let Some(until) = until.flatten() {
+            self.phase = Phase::Delayed;
+            self.until = Some(until);
+            self.since = None;
+        }
+        call.emit(Event::RetryScheduled {
+            policy: policy.name(),
+            after,
+        });
+        true
+    }
+
+    /// Parked, or a timer has fired: what can go on, what is over?
+    #[cold]
+    pub(crate) fn woken<S: Stack<Tickets = A> + ?Sized>(
+        &mut self,
+        stack: &S,
+        fired: bool,
+        call: &Call<'_>,
+    ) -> Woken {
+        let i = self.held.len().saturating_sub(1);
+        match self.phase {
+            // At equal instants a wait ends before a deadline cuts it off.
+            Phase::Delayed if fired && self.until.is_none_or(|until| until <= call.now()) => {
+                self.phase = Phase::Enter;
+                self.tell_waited(stack, i, call);
+                return Woken::Go;
+            }
+            Phase::Waiting => {
+                let old = Ticket(self.slot(i));
+                let mut answer = stack.at(i).resume(old, call);
+                if let Enter::Wait {
+                    until: Some(until), ..
+                } = answer
+                    && until <= call.now()
+                {
+                    // Waiting for an instant that is past would spin.
+                    answer = Enter::Reject(Reason::Expired);
+                }
+                if let Enter::Wait { .. } = answer {
+                    // Still in line.
+                } else {
+                    self.phase = Phase::Enter;
+                    self.tell_waited(stack, i, call);
+                }
+                if let Enter::Reject(_) = answer {
+                    self.held.pop();
+                    stack.at(i).exit(old, &Outcome::Unused, call);
+                }
+                match self.detour(stack, i, answer, call) {
+                    None => return Woken::Go,
+                    Some(Inward::Refused(r)) => return Woken::Refused(r),
+                    Some(_) => {}
+                }
+            }
+            _ => {}
+        }
+        if fired {
+            self.expired(stack, call)
+        } else {
+            Woken::Park
+        }
+    }
+
+    fn tell_waited<S: Stack<Tickets = A> + ?Sized>(
+        &mut self,
+        stack: &S,
+        i: usize,
+        call: &Call<'_>,
+    ) {
+        if let Some(since) = self.since.take()
+            && call.is_observed()
+        {
+            let waited = call.now().saturating_duration_since(since);
+            call.emit(Event::Waited {
+                policy: stack.at(i).name(),
+                waited,
+            });
+        }
+    }
+
+    /// Gives back every ticket down to frame `to`, which stays. Swallows a policy's panic: this
+    /// runs in destructors, and the tickets further out are owed their end.
+    #[cold]
+    pub(crate) fn settle<S: Stack<Tickets = A> + ?Sized>(
+        &mut self,
+        stack: &S,
+        to: usize,
+        outcome: &Outcome<'_>,
+        call: &Call<'_>,
+    ) {
+        call.set_may_repeat(false);
+        let exit = |i: usize, ticket: Ticket, outcome: &Outcome<'_>| {
+            let policy = stack.at(i);
+            let caught = AssertUnwindSafe(|| {
+                if let Exit::Again { ticket, .. } = policy.exit(ticket, outcome, call) {
+                    policy.exit(ticket, &Outcome::Unused, call);
+                }
+            });
+            let _ = std::panic::catch_unwind(caught);
+        };
+        let mut waiting = matches!(self.phase, Phase::Waiting | Phase::Delayed | Phase::Yielded);
+        self.phase = Phase::Ended;
+        while self.held.len() > to {
+            let ticket = Ticket(self.held.pop());
+            let unused = std::mem::take(&mut waiting);
+            exit(
+                self.held.len(),
+                ticket,
+                if unused { &Outcome::Unused } else { outcome },
+            );
+        }
+    }
+}
+
+/// How a walk ended, for whoever has to decide or to tell others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum How {
+    Answered(Class),
+    TimedOut,
+    Rejected,
+    /// A deadline around the hedge has passed: this frame's.
+    Outside {
+        frame: usize,
+        running: bool,
+    },
+}
+
+impl How {
+    pub(crate) fn outcome<T, E>(self, result: &Result<T, Error<E>>) -> Outcome<'_> {
+        match (self, result) {
+            (How::Answered(class), _) => Outcome::Answered(class),
+            (How::Rejected | How::Outside { running: false, .. }, Err(Error::Rejected(r))) => {
+                Outcome::Rejected(r)
+            }
+            _ => Outcome::TimedOut,
+        }
+    }
+}
