@@ -53,6 +53,13 @@ impl Ledger {
         exits
     }
 
+    /// How many tickets are out.
+    pub fn held(&self) -> usize {
+        let book = self.book.lock().unwrap();
+        let exits = book.iter().filter(|line| line.2.is_some()).count();
+        book.len() - 2 * exits
+    }
+
     /// Exits mirror entries. Only for a call with one lane.
     pub fn nested(&self) -> Vec<String> {
         let mut open = Vec::new();
