@@ -34,45 +34,72 @@ use crate::dialect::Standard;
 use crate::operation::{Once, Repeated};
 use crate::policy::{Call, Outcome, Policy};
 use crate::run::plan::{Shared, Stack};
+use crate::run::tickets::Tickets;
 use crate::run::walk::{Inward, Track};
-use crate::{Classify, Flat, Name, Run, Target};
-use arrayvec::ArrayVec;
+use crate::{Class, Classify, Flat, Name, Run, Target};
 use std::{fmt, marker::PhantomData, sync::Arc};
 
 /// The most policies that one pipeline holds.
 pub const MAX_POLICIES: usize = 12;
 
 /// Policies of a pipeline, outermost first.
-pub struct List(pub(crate) Box<[Slot]>);
+pub struct List {
+    policies: Box<[Slot]>,
+    /// A bit for each policy whose `exit` does something when the call succeeds.
+    minds_success: u16,
+}
+
+impl List {
+    fn new(policies: Vec<Slot>) -> Self {
+        let minds = policies
+            .iter()
+            .enumerate()
+            .filter(|(_, policy)| policy.minds_success());
+        let minds_success = minds.fold(0, |bits, (i, _)| bits | 1 << i);
+        List {
+            policies: policies.into(),
+            minds_success,
+        }
+    }
+
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Slot> {
+        self.policies.iter()
+    }
+}
 
 impl Stack for List {
     type Policy = Slot;
-    type Tickets = ArrayVec<u64, MAX_POLICIES>;
+    type Tickets = Tickets<MAX_POLICIES>;
 
     #[inline(always)]
     fn depth(&self) -> usize {
-        self.0.len()
+        self.policies.len()
     }
 
     #[inline(always)]
     #[allow(clippy::indexing_slicing)] // every caller stays below `depth`, and the check is wanted
     fn at(&self, i: usize) -> &Slot {
-        &self.0[i]
+        &self.policies[i]
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn inward(&self, track: &mut Track<Self::Tickets>, call: &Call<'_>) -> Inward {
         track.inward(self, call)
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn outward(
         &self,
         track: &mut Track<Self::Tickets>,
         outcome: &Outcome<'_>,
         call: &Call<'_>,
     ) -> bool {
-        track.outward(self, outcome, call)
+        match outcome {
+            Outcome::Answered(Class::Success) => {
+                track.succeed(self, self.minds_success, outcome, call)
+            }
+            _ => track.outward(self, outcome, call),
+        }
     }
 }
 
@@ -96,7 +123,7 @@ impl<D, M> Clone for Pipeline<D, M> {
 
 impl<D, M> fmt::Debug for Pipeline<D, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.shared.stack.0.iter().map(Policy::name);
+        let names = self.shared.stack.iter().map(Policy::name);
         write!(f, "Pipeline({:?}: ", self.shared.name)?;
         f.debug_list().entries(names).finish()?;
         f.write_str(")")
@@ -125,7 +152,7 @@ impl<D, M> Pipeline<D, M> {
 
     /// The names of its policies, outermost first.
     pub fn policies(&self) -> impl Iterator<Item = Name> {
-        self.shared.stack.0.iter().map(Policy::name)
+        self.shared.stack.iter().map(Policy::name)
     }
 
     /// What is legal about the order of its policies and rarely meant. Log it when you build.
@@ -142,7 +169,7 @@ impl<D, M> Pipeline<D, M> {
     /// # Ok::<_, seawall::BuildError>(())
     /// ```
     pub fn advice(&self) -> Vec<Advice> {
-        advice::advise(&self.shared.stack.0)
+        advice::advise(&self.shared.stack.policies)
     }
 
     /// Runs `f`, again when a policy says so: the caller's promise that repeating is safe. For

@@ -50,7 +50,7 @@
 mod call;
 
 pub use call::Call;
-pub(crate) use call::Listener;
+pub(crate) use call::{Listener, Told};
 
 use crate::{Class, Name, Observer, Reason, Rejected};
 use std::{sync::Arc, time::Duration};

@@ -25,6 +25,7 @@ pub(crate) mod deadline;
 pub(crate) mod lane;
 pub(crate) mod plan;
 pub(crate) mod race;
+pub(crate) mod tickets;
 pub(crate) mod timer;
 pub(crate) mod walk;
 
@@ -108,7 +109,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let plan: &H = this.plan;
-        let call = Call::new(cx.waker(), plan.listener());
+        let call = Call::new(cx.waker(), plan);
         let step = match this.race.0 {
             None => straight(this.first.as_mut(), cx, plan, this.op, this.started, &call),
             Some(_) => Step::Asleep,

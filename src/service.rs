@@ -87,7 +87,6 @@ impl<D, M> Pipeline<D, M> {
         let idle = self
             .shared
             .stack
-            .0
             .iter()
             .find(|policy| policy.role() != Role::Gate);
         if let Some(policy) = idle {

@@ -44,7 +44,7 @@ impl<D, M> Builder<D, M> {
     /// of the dependency.
     pub fn append<D2, M2>(mut self, other: &Pipeline<D2, M2>) -> Self {
         self.policies
-            .extend(other.shared.stack.0.iter().cloned().map(Ok));
+            .extend(other.shared.stack.iter().cloned().map(Ok));
         self
     }
 
@@ -165,7 +165,7 @@ impl<D, M> Builder<D, M> {
         let repeats = policies.iter().any(|p| p.role() != Role::Gate);
         Ok(Pipeline::of(Shared {
             name,
-            stack: List(policies.into()),
+            stack: List::new(policies),
             dialect,
             observer,
             repeats,

@@ -144,6 +144,14 @@ into_policy!(
 );
 
 impl Slot {
+    /// Whether `exit` does anything when the call succeeds. A walk passes those by that do not.
+    pub(super) fn minds_success(&self) -> bool {
+        match &self.0 {
+            Kind::Timeout(_) | Kind::Retry(_) | Kind::RateLimit(_) | Kind::Hedge(_) => false,
+            Kind::CircuitBreaker(_) | Kind::Bulkhead(_) | Kind::Custom(_) => true,
+        }
+    }
+
     /// Which shared state this is a handle to, if any: one call must not enter the same state
     /// twice.
     pub(super) fn state_id(&self) -> Option<usize> {

@@ -7,7 +7,28 @@ pub struct Call<'a> {
     now: Cell<Option<Instant>>,
     may_repeat: Cell<bool>,
     waker: &'a Waker,
-    listener: Option<Listener<'a>>,
+    ear: Ear<'a>,
+}
+
+/// Who hears: the plan of the call, which is asked only when there is something to tell, or, in a
+/// policy's own tests, an observer.
+#[derive(Clone, Copy)]
+enum Ear<'a> {
+    Plan(&'a dyn Told),
+    Observer(Listener<'a>),
+}
+
+/// Has an observer, perhaps.
+pub trait Told {
+    fn listener(&self) -> Option<Listener<'_>>;
+}
+
+struct Nobody;
+
+impl Told for Nobody {
+    fn listener(&self) -> Option<Listener<'_>> {
+        None
+    }
 }
 
 /// An observer, and the name under which it hears.
@@ -19,12 +40,13 @@ pub struct Listener<'a> {
 
 impl<'a> Call<'a> {
     #[inline(always)]
-    pub(crate) fn new(waker: &'a Waker, listener: Option<Listener<'a>>) -> Self {
+    pub(crate) fn new(waker: &'a Waker, told: &'a dyn Told) -> Self {
+        let (now, may_repeat) = (Cell::new(None), Cell::new(true));
         Call {
-            now: Cell::new(None),
-            may_repeat: Cell::new(true),
+            now,
+            may_repeat,
             waker,
-            listener,
+            ear: Ear::Plan(told),
         }
     }
 
@@ -43,7 +65,7 @@ impl<'a> Call<'a> {
     /// # }).unwrap();
     /// ```
     pub fn at(now: Instant) -> Call<'static> {
-        let call = Call::new(Waker::noop(), None);
+        let call = Call::new(Waker::noop(), &Nobody);
         call.now.set(Some(now));
         call
     }
@@ -56,7 +78,7 @@ impl<'a> Call<'a> {
     /// This call with an observer that hears under the name `source`.
     pub fn with_observer(self, source: Name, observer: &'a dyn Observer) -> Self {
         Call {
-            listener: Some(Listener { observer, source }),
+            ear: Ear::Observer(Listener { observer, source }),
             ..self
         }
     }
@@ -87,17 +109,23 @@ impl<'a> Call<'a> {
     }
 
     /// Tells the observer, if there is one. Not under a lock.
-    #[inline]
+    #[cold]
     pub fn emit(&self, event: Event<'_>) {
-        if let Some(Listener { observer, source }) = self.listener {
+        if let Some(Listener { observer, source }) = self.listener() {
             event::notify(observer, source, &event);
         }
     }
 
     /// Whether [`emit`](Call::emit) has anybody to tell.
-    #[inline]
     pub fn is_observed(&self) -> bool {
-        self.listener.is_some()
+        self.listener().is_some()
+    }
+
+    fn listener(&self) -> Option<Listener<'_>> {
+        match self.ear {
+            Ear::Plan(told) => told.listener(),
+            Ear::Observer(listener) => Some(listener),
+        }
     }
 
     /// A timer has fired: time is no earlier than this.

@@ -5,7 +5,8 @@
 //! at once costs no reading of the clock.
 use crate::clock::{Instant, nanos, nanos_since};
 use crate::policy::{Call, Enter, Policy, Ticket};
-use crate::run::plan::{Stack, Tickets};
+use crate::run::plan::Stack;
+use crate::run::tickets::Held;
 use crate::run::walk::{Phase, Track, Woken};
 use crate::{Event, Reason, Rejected};
 use std::time::Duration;
@@ -54,10 +55,10 @@ impl Deadlines {
     }
 }
 
-impl<A: Tickets> Track<A> {
+impl<A: Held> Track<A> {
     #[inline(always)]
     pub(super) fn limit(&mut self, i: usize, span: Duration) {
-        self.hold(i, nanos(span));
+        self.held.put(i, nanos(span));
         self.deadlines.timed |= bit(i);
         self.deadlines.armed &= !bit(i);
     }
@@ -78,7 +79,7 @@ impl<A: Tickets> Track<A> {
             let due = self.deadlines.timed & self.deadlines.armed & bit(i) != 0
                 && self
                     .deadlines
-                    .instant(self.slot(i))
+                    .instant(self.held.get(i))
                     .is_some_and(|at| at <= call.now());
             if !due {
                 continue;
@@ -136,11 +137,11 @@ impl<A: Tickets> Track<A> {
             let j = left.trailing_zeros() as usize;
             left &= left - 1;
             if !self.deadlines.is_armed(j) {
-                let at = self.deadlines.from_now(self.slot(j), call);
-                self.hold(j, at);
+                let at = self.deadlines.from_now(self.held.get(j), call);
+                self.held.put(j, at);
                 self.deadlines.armed |= bit(j);
             }
-            first = first.min(self.slot(j));
+            first = first.min(self.held.get(j));
         }
         self.deadlines.instant(first)
     }
@@ -176,15 +177,15 @@ impl<A: Tickets> Track<A> {
             self.deadlines.hedge_after = NEVER;
             return false;
         }
-        match stack.at(i).resume(Ticket(self.slot(i)), call) {
+        match stack.at(i).resume(Ticket(self.held.get(i)), call) {
             Enter::Hedge { ticket, after } => {
-                self.hold(i, ticket.0);
+                self.held.put(i, ticket.0);
                 self.expect_hedge(i, after);
                 true
             }
             other => {
                 if let Enter::Proceed(ticket) = other {
-                    self.hold(i, ticket.0);
+                    self.held.put(i, ticket.0);
                 }
                 self.deadlines.hedge_after = NEVER;
                 false
@@ -209,7 +210,7 @@ impl<A: Tickets> Track<A> {
         let floor = usize::from(self.hedge);
         self.deadline(floor, call);
         let mut fork = self.clone();
-        fork.held.truncate(floor);
+        fork.held.take(floor);
         fork.phase = Phase::Enter;
         fork.fenced = true;
         fork.polling = false;

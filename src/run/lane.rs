@@ -2,7 +2,8 @@
 //! starts more.
 use crate::clock::Instant;
 use crate::policy::{Call, Outcome};
-use crate::run::plan::{Plan, Stack, Tickets};
+use crate::run::plan::{Plan, Stack};
+use crate::run::tickets;
 use crate::run::walk::{How, Inward, Phase, Track, Woken};
 use crate::{Class, Classify, Error, Event, Operation, Rejected, Replay};
 use pin_project::pin_project;
@@ -26,7 +27,7 @@ pub(crate) struct Lane<A, F> {
     pub(crate) attempt: Option<F>,
 }
 
-impl<A: Tickets, F> Lane<A, F> {
+impl<A: tickets::Held, F> Lane<A, F> {
     #[inline(always)]
     pub(crate) fn new(track: Track<A>) -> Self {
         Lane {
@@ -110,7 +111,7 @@ where
     *started += u32::from(O::sent(&attempt));
     lane.attempt.set(None);
     let class = plan.dialect().classify(&result, op.replay());
-    if call.is_observed() {
+    if plan.is_observed() {
         call.emit(Event::AttemptEnded {
             attempt: *started,
             class,

@@ -1,16 +1,16 @@
 //! What is driven: a stack of policies, and where a run finds it.
 use crate::dialect::Standard;
-use crate::policy::{Call, Listener, Outcome, Policy, Role};
+use crate::policy::{Call, Listener, Outcome, Policy, Role, Told};
+use crate::run::tickets::{Held, One};
 use crate::run::walk::{Inward, Track};
 use crate::{Name, Observer};
-use arrayvec::ArrayVec;
 use std::sync::Arc;
 
 /// Policies, outermost first: one alone, or a list. The walks are methods so that a list's code is
 /// compiled once, in this crate, while a single policy's folds to its own few instructions.
 pub trait Stack {
     type Policy: Policy + ?Sized;
-    type Tickets: Tickets;
+    type Tickets: Held;
 
     fn depth(&self) -> usize;
     fn at(&self, i: usize) -> &Self::Policy;
@@ -39,7 +39,7 @@ pub trait Stack {
 
 impl<P: Policy> Stack for P {
     type Policy = P;
-    type Tickets = ArrayVec<u64, 1>;
+    type Tickets = One;
 
     #[inline(always)]
     fn depth(&self) -> usize {
@@ -57,40 +57,15 @@ impl<P: Policy> Stack for P {
     }
 }
 
-/// The tickets held, outermost first. Uninitialised until used: zeroing them at construction and
-/// moving the future right after would cost more than all of a single policy.
-pub trait Tickets: Default + Clone + std::ops::DerefMut<Target = [u64]> {
-    fn push(&mut self, ticket: u64);
-    fn pop(&mut self) -> u64;
-    fn truncate(&mut self, len: usize);
-}
-
-impl<const N: usize> Tickets for ArrayVec<u64, N> {
-    #[inline(always)]
-    fn push(&mut self, ticket: u64) {
-        let fits = self.try_push(ticket);
-        debug_assert!(fits.is_ok(), "`build` bounds the number of policies");
-    }
-
-    #[inline(always)]
-    fn pop(&mut self) -> u64 {
-        ArrayVec::pop(self).unwrap_or_default()
-    }
-
-    fn truncate(&mut self, len: usize) {
-        ArrayVec::truncate(self, len);
-    }
-}
-
 /// Where a run finds its stack: borrowed by a combinator, owned by a tower future.
-pub trait Plan {
+pub trait Plan: Told {
     type Stack: Stack;
     type Dialect;
 
     fn stack(&self) -> &Self::Stack;
     fn dialect(&self) -> &Self::Dialect;
     fn name(&self) -> Name;
-    fn listener(&self) -> Option<Listener<'_>>;
+    fn is_observed(&self) -> bool;
     /// Whether a policy may ask for more than one attempt.
     fn repeats(&self) -> bool;
 }
@@ -117,16 +92,23 @@ impl<P: Policy> Plan for Bare<'_, P> {
     }
 
     #[inline(always)]
-    fn listener(&self) -> Option<Listener<'_>> {
-        self.0.observer().map(|observer| Listener {
-            observer,
-            source: self.0.name(),
-        })
+    fn is_observed(&self) -> bool {
+        self.0.observer().is_some()
     }
 
     #[inline(always)]
     fn repeats(&self) -> bool {
         self.0.role() != Role::Gate
+    }
+}
+
+impl<P: Policy> Told for Bare<'_, P> {
+    fn listener(&self) -> Option<Listener<'_>> {
+        let observer = self.0.observer()?;
+        Some(Listener {
+            observer,
+            source: self.0.name(),
+        })
     }
 }
 
@@ -160,20 +142,23 @@ macro_rules! plan_for {
             }
 
             #[inline(always)]
-            fn listener(&self) -> Option<Listener<'_>> {
-                let observer = match &self.observer {
-                    Some(observer) => &**observer,
-                    None => self.stack.observer()?,
-                };
-                Some(Listener {
-                    observer,
-                    source: self.name,
-                })
+            fn is_observed(&self) -> bool {
+                self.observer.is_some() || self.stack.observer().is_some()
             }
 
             #[inline(always)]
             fn repeats(&self) -> bool {
                 self.repeats
+            }
+        }
+
+        impl<S: Stack, D> Told for $pointer {
+            fn listener(&self) -> Option<Listener<'_>> {
+                let observer = self.observer.as_deref().or(self.stack.observer())?;
+                Some(Listener {
+                    observer,
+                    source: self.name,
+                })
             }
         }
     };

@@ -3,7 +3,8 @@ use crate::clock::Instant;
 use crate::policy::{Call, Outcome, Policy};
 use crate::run::deadline::earlier;
 use crate::run::lane::{Desk, End, Held, Lane, may_repeat, poll_lane, retire};
-use crate::run::plan::{Plan, Stack, Tickets};
+use crate::run::plan::{Plan, Stack};
+use crate::run::tickets;
 use crate::run::walk::{How, Phase};
 use crate::{Class, Classify, Error, Event, Operation, Reason, Rejected};
 use std::{
@@ -39,7 +40,7 @@ impl<T> Drop for Cold<T> {
 fn discard<T>(_: Box<T>) {}
 
 /// The earliest instant at which something is due in any lane.
-pub(crate) fn next_wake<A: Tickets, F, R>(
+pub(crate) fn next_wake<A: tickets::Held, F, R>(
     first: Pin<&mut Lane<A, F>>,
     race: &mut Cold<Race<A, F, R>>,
     call: &Call<'_>,
@@ -256,7 +257,7 @@ pub(crate) fn abandon<H: Plan, F, R>(
     race: &mut Cold<Race<Held<H>, F, R>>,
     mut first: Pin<&mut Lane<Held<H>, F>>,
 ) {
-    let call = Call::new(Waker::noop(), plan.listener());
+    let call = Call::new(Waker::noop(), plan);
     let fate = |panicked: bool| {
         if panicked {
             Outcome::Panicked

@@ -9,7 +9,8 @@ use crate::clock::Instant;
 use crate::event::GaveUp;
 use crate::policy::{Call, Enter, Exit, Outcome, Policy, Ticket};
 use crate::run::deadline::Deadlines;
-use crate::run::plan::{Stack, Tickets};
+use crate::run::plan::Stack;
+use crate::run::tickets::Held;
 use crate::{Class, Error, Event, Reason, Rejected};
 use std::{panic::AssertUnwindSafe, time::Duration};
 
@@ -56,11 +57,11 @@ pub struct Track<A> {
     since: Option<Instant>,
 }
 
-impl<A: Tickets> Track<A> {
+impl<A: Held> Track<A> {
     #[inline(always)]
     pub(crate) fn new() -> Self {
         Track {
-            held: A::default(),
+            held: A::none(),
             phase: Phase::Enter,
             hedge: 0,
             fenced: false,
@@ -80,7 +81,7 @@ impl<A: Tickets> Track<A> {
         let mut i = self.held.len();
         while i < stack.depth() {
             match stack.at(i).enter(call) {
-                Enter::Proceed(ticket) => self.held.push(ticket.0),
+                Enter::Proceed(ticket) => self.held.put(i, ticket.0),
                 Enter::Within(limit) => self.limit(i, limit),
                 other => {
                     if let Some(stop) = self.detour(stack, i, other, call) {
@@ -105,6 +106,35 @@ impl<A: Tickets> Track<A> {
             return self.outward_from(stack, outcome, call);
         }
         self.out(stack, stack.depth(), 0, outcome, call)
+    }
+
+    /// Outward from a running attempt that succeeded, past those policies that do not mind: only
+    /// the frames of `minds` hear of it. The same as [`outward`](Track::outward) otherwise.
+    #[inline(always)]
+    pub(crate) fn succeed<S: Stack<Tickets = A> + ?Sized>(
+        &mut self,
+        stack: &S,
+        minds: u16,
+        outcome: &Outcome<'_>,
+        call: &Call<'_>,
+    ) -> bool {
+        if self.fenced {
+            return self.outward_from(stack, outcome, call);
+        }
+        let mut left = minds;
+        while left != 0 {
+            let i = left.ilog2() as usize;
+            left ^= 1 << i;
+            let ticket = Ticket(self.held.take(i));
+            if let Exit::Again { ticket, after } = stack.at(i).exit(ticket, outcome, call)
+                && self.again(stack, i, ticket, after, call)
+            {
+                return true;
+            }
+        }
+        self.held.take(0);
+        self.phase = Phase::Ended;
+        false
     }
 
     /// From anywhere, to the hedge or the outer end.
@@ -135,7 +165,7 @@ impl<A: Tickets> Track<A> {
     ) -> bool {
         for i in (to..from).rev() {
             // Taken before the call: if the policy panics, this ticket has had its exit.
-            let ticket = Ticket(self.held.pop());
+            let ticket = Ticket(self.held.take(i));
             if let Exit::Again { ticket, after } = stack.at(i).exit(ticket, outcome, call)
                 && self.again(stack, i, ticket, after, call)
             {
@@ -149,19 +179,7 @@ impl<A: Tickets> Track<A> {
     /// Whether the walk came out at the outer end, rather than at a hedge.
     #[inline(always)]
     pub(crate) fn holds_nothing(&self) -> bool {
-        self.held.is_empty()
-    }
-
-    pub(super) fn slot(&self, i: usize) -> u64 {
-        self.held.get(i).copied().unwrap_or_default()
-    }
-
-    /// The innermost ticket, or a new one further in.
-    pub(super) fn hold(&mut self, i: usize, value: u64) {
-        match self.held.get_mut(i) {
-            Some(slot) => *slot = value,
-            None => self.held.push(value),
-        }
+        self.held.len() == 0
     }
 
     fn park(
@@ -191,16 +209,16 @@ impl<A: Tickets> Track<A> {
         call: &Call<'_>,
     ) -> Option<Inward> {
         match entered {
-            Enter::Proceed(ticket) => self.hold(i, ticket.0),
+            Enter::Proceed(ticket) => self.held.put(i, ticket.0),
             Enter::Within(limit) => self.limit(i, limit),
             Enter::Hedge { ticket, after } => {
-                self.hold(i, ticket.0);
+                self.held.put(i, ticket.0);
                 self.expect_hedge(i, after);
             }
             Enter::Delay { ticket, until } => {
                 let wait = until.saturating_duration_since(call.now());
                 if wait.is_zero() {
-                    self.hold(i, ticket.0);
+                    self.held.put(i, ticket.0);
                     return None;
                 }
                 if !self.fits(i, until, call) {
@@ -208,11 +226,11 @@ impl<A: Tickets> Track<A> {
                     let reason = Reason::DeadlineTooClose { wait };
                     return Some(Inward::Refused(Rejected::new(stack.at(i).name(), reason)));
                 }
-                self.hold(i, ticket.0);
+                self.held.put(i, ticket.0);
                 return Some(self.park(Phase::Delayed, stack.at(i).name(), Some(until), call));
             }
             Enter::Wait { ticket, until } => {
-                self.hold(i, ticket.0);
+                self.held.put(i, ticket.0);
                 return Some(self.park(Phase::Waiting, stack.at(i).name(), until, call));
             }
             Enter::Reject(reason) => {
@@ -252,7 +270,7 @@ impl<A: Tickets> Track<A> {
             });
             return false;
         }
-        self.hold(i, ticket.0);
+        self.held.put(i, ticket.0);
         self.forget_deadlines_from(i);
         if usize::from(self.hedge) > i {
             self.hedge = 0;
@@ -287,7 +305,7 @@ impl<A: Tickets> Track<A> {
                 return Woken::Go;
             }
             Phase::Waiting => {
-                let old = Ticket(self.slot(i));
+                let old = Ticket(self.held.get(i));
                 let mut answer = stack.at(i).resume(old, call);
                 if let Enter::Wait {
                     until: Some(until), ..
@@ -304,7 +322,7 @@ impl<A: Tickets> Track<A> {
                     self.tell_waited(stack, i, call);
                 }
                 if let Enter::Reject(_) = answer {
-                    self.held.pop();
+                    self.held.take(i);
                     stack.at(i).exit(old, &Outcome::Unused, call);
                 }
                 match self.detour(stack, i, answer, call) {
@@ -361,14 +379,10 @@ impl<A: Tickets> Track<A> {
         };
         let mut waiting = matches!(self.phase, Phase::Waiting | Phase::Delayed | Phase::Yielded);
         self.phase = Phase::Ended;
-        while self.held.len() > to {
-            let ticket = Ticket(self.held.pop());
+        for i in (to..self.held.len()).rev() {
+            let ticket = Ticket(self.held.take(i));
             let unused = std::mem::take(&mut waiting);
-            exit(
-                self.held.len(),
-                ticket,
-                if unused { &Outcome::Unused } else { outcome },
-            );
+            exit(i, ticket, if unused { &Outcome::Unused } else { outcome });
         }
     }
 }
