@@ -36,7 +36,7 @@ use crate::policy::{Call, Outcome, Policy};
 use crate::run::plan::{Shared, Stack};
 use crate::run::tickets::Tickets;
 use crate::run::walk::{Inward, Track};
-use crate::{Class, Classify, Flat, Name, Run, Target};
+use crate::{Class, Classify, Flat, Name, Rejected, Run, Target};
 use std::{fmt, marker::PhantomData, sync::Arc};
 
 /// The most policies that one pipeline holds.
@@ -83,8 +83,13 @@ impl Stack for List {
     }
 
     #[inline(always)]
-    fn inward(&self, track: &mut Track<Self::Tickets>, call: &Call<'_>) -> Inward {
-        track.inward(self, call)
+    fn inward(
+        &self,
+        track: &mut Track<Self::Tickets>,
+        call: &Call<'_>,
+        refused: &mut Option<Rejected>,
+    ) -> Inward {
+        track.inward(self, call, refused)
     }
 
     #[inline(always)]

@@ -110,23 +110,34 @@ where
         let mut this = self.project();
         let plan: &H = this.plan;
         let call = Call::new(cx.waker(), plan);
+        let mut refused = None;
         let step = match this.race.0 {
-            None => straight(this.first.as_mut(), cx, plan, this.op, this.started, &call),
+            None => straight(
+                this.first.as_mut(),
+                cx,
+                plan,
+                this.op,
+                this.started,
+                &call,
+                &mut refused,
+            ),
             Some(_) => Step::Asleep,
         };
         match step {
             Step::Answered(result, _) if this.first.track.holds_nothing() => {
                 Poll::Ready(result.map_err(|e| M::convert(Error::Inner(e))))
             }
-            Step::Refused(r) if this.first.track.holds_nothing() => {
-                Poll::Ready(Err(M::convert(Error::Rejected(r))))
-            }
+            Step::Refused if this.first.track.holds_nothing() => match refused {
+                Some(r) => Poll::Ready(Err(M::convert(Error::Rejected(r)))),
+                None => Poll::Pending,
+            },
             step => {
                 let mut desk = Desk {
                     plan,
                     op: this.op,
                     started: this.started,
                     call: &call,
+                    refused: &mut refused,
                 };
                 poll_slow(this.first, this.race, this.timer, cx, &mut desk, step)
                     .map_err(M::convert)

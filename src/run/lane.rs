@@ -47,12 +47,14 @@ pub(crate) struct Desk<'a, H, O> {
     pub(crate) op: &'a mut O,
     pub(crate) started: &'a mut u32,
     pub(crate) call: &'a Call<'a>,
+    pub(crate) refused: &'a mut Option<Rejected>,
 }
 
 /// How far a lane got by itself. `Answered` and `Refused` have walked out already.
 pub(crate) enum Step<T, E> {
     Answered(Result<T, E>, Class),
-    Refused(Rejected),
+    /// The refusal lies at [`Desk::refused`], or where the caller of `straight` said.
+    Refused,
     /// The operation, or the policy it stands before, will wake us.
     Pending,
     /// It waits in a way that `Track::woken` has to look into, or wants to start again.
@@ -71,6 +73,7 @@ pub(crate) fn straight<H, O>(
     op: &mut O,
     started: &mut u32,
     call: &Call<'_>,
+    refused: &mut Option<Rejected>,
 ) -> Step<O::Ok, O::Err>
 where
     H: Plan,
@@ -80,20 +83,16 @@ where
     let (stack, mut lane) = (plan.stack(), lane.project());
     let track = lane.track;
     match track.phase {
-        Phase::Enter => match stack.inward(track, call) {
+        Phase::Enter => match stack.inward(track, call, refused) {
             Inward::Start => {
                 track.polling = true;
                 lane.attempt.set(op.start(plan.repeats()));
             }
             Inward::Park => return Step::Pending,
-            Inward::Refused(mut r) => {
+            Inward::Refused => {
                 call.set_may_repeat(may_repeat(op, false));
-                let again = refuse(stack, track, &mut r, How::Rejected, *started, call);
-                return if again {
-                    Step::Asleep
-                } else {
-                    Step::Refused(r)
-                };
+                let again = refuse(stack, track, refused, How::Rejected, *started, call);
+                return if again { Step::Asleep } else { Step::Refused };
             }
         },
         Phase::Running => track.polling = true,
@@ -140,11 +139,12 @@ pub(crate) fn may_repeat<O: Operation>(op: &O, sent: bool) -> bool {
 fn refuse<S: Stack>(
     stack: &S,
     track: &mut Track<S::Tickets>,
-    r: &mut Rejected,
+    refused: &mut Option<Rejected>,
     how: How,
     started: u32,
     call: &Call<'_>,
 ) -> bool {
+    let Some(r) = refused else { return false };
     r.started = started;
     call.emit(Event::Rejected(r));
     let outcome = if let How::TimedOut = how {
@@ -175,15 +175,29 @@ where
     let mut step = step.or(if asleep { Some(Step::Asleep) } else { None });
     let mut repeats = 0;
     loop {
-        let next = step
-            .take()
-            .unwrap_or_else(|| straight(lane.as_mut(), cx, desk.plan, desk.op, desk.started, call));
+        let next = match step.take() {
+            Some(step) => step,
+            None => {
+                let Desk {
+                    plan,
+                    op,
+                    started,
+                    refused,
+                    ..
+                } = desk;
+                **refused = None;
+                straight(lane.as_mut(), cx, *plan, *op, started, call, refused)
+            }
+        };
         let track = lane.as_mut().project().track;
-        let (mut r, how) = match (next, track.phase) {
+        let (r, how) = match (next, track.phase) {
             (Step::Answered(result, class), _) => {
                 return Poll::Ready((result.map_err(Error::Inner), How::Answered(class)));
             }
-            (Step::Refused(r), _) => return Poll::Ready((Err(Error::Rejected(r)), How::Rejected)),
+            (Step::Refused, _) => match desk.refused.take() {
+                Some(r) => return Poll::Ready((Err(Error::Rejected(r)), How::Rejected)),
+                None => return Poll::Pending,
+            },
             (Step::Pending, _) | (Step::Asleep, Phase::Ended) => return Poll::Pending,
             (Step::Asleep, Phase::Enter) if repeats < REPEATS_PER_POLL => {
                 repeats += 1;
@@ -215,8 +229,9 @@ where
             return Poll::Ready((Err(Error::Rejected(r)), how));
         }
         let track = lane.as_mut().project().track;
-        if !refuse(stack, track, &mut r, how, *desk.started, call) {
-            return Poll::Ready((Err(Error::Rejected(r)), how));
+        let mut refused = Some(r);
+        if !refuse(stack, track, &mut refused, how, *desk.started, call) {
+            return Poll::Ready((Err(Error::Rejected(refused.unwrap_or(r))), how));
         }
     }
 }

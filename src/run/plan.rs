@@ -3,7 +3,7 @@ use crate::dialect::Standard;
 use crate::policy::{Call, Listener, Outcome, Policy, Role, Told};
 use crate::run::tickets::{Held, One};
 use crate::run::walk::{Inward, Track};
-use crate::{Name, Observer};
+use crate::{Name, Observer, Rejected};
 use std::sync::Arc;
 
 /// Policies, outermost first: one alone, or a list. The walks are methods so that a list's code is
@@ -21,8 +21,13 @@ pub trait Stack {
     }
 
     #[inline(always)]
-    fn inward(&self, track: &mut Track<Self::Tickets>, call: &Call<'_>) -> Inward {
-        track.inward(self, call)
+    fn inward(
+        &self,
+        track: &mut Track<Self::Tickets>,
+        call: &Call<'_>,
+        refused: &mut Option<Rejected>,
+    ) -> Inward {
+        track.inward(self, call, refused)
     }
 
     /// `true`: a policy wants another attempt.

@@ -26,10 +26,12 @@ pub(crate) enum Phase {
     Ended,
 }
 
+/// `Refused`: the refusal lies where the caller said. It is not handed up: a value that is written in
+/// parts and moved whole stalls the processor at each move.
 pub enum Inward {
     Start,
     Park,
-    Refused(Rejected),
+    Refused,
 }
 
 pub(crate) enum Woken {
@@ -77,6 +79,7 @@ impl<A: Held> Track<A> {
         &mut self,
         stack: &S,
         call: &Call<'_>,
+        refused: &mut Option<Rejected>,
     ) -> Inward {
         let mut i = self.held.len();
         while i < stack.depth() {
@@ -84,7 +87,7 @@ impl<A: Held> Track<A> {
                 Enter::Proceed(ticket) => self.held.put(i, ticket.0),
                 Enter::Within(limit) => self.limit(i, limit),
                 other => {
-                    if let Some(stop) = self.detour(stack, i, other, call) {
+                    if let Some(stop) = self.detour(stack, i, other, call, refused) {
                         return stop;
                     }
                 }
@@ -207,6 +210,7 @@ impl<A: Held> Track<A> {
         i: usize,
         entered: Enter,
         call: &Call<'_>,
+        refused: &mut Option<Rejected>,
     ) -> Option<Inward> {
         match entered {
             Enter::Proceed(ticket) => self.held.put(i, ticket.0),
@@ -224,7 +228,8 @@ impl<A: Held> Track<A> {
                 if !self.fits(i, until, call) {
                     stack.at(i).exit(ticket, &Outcome::Unused, call);
                     let reason = Reason::DeadlineTooClose { wait };
-                    return Some(Inward::Refused(Rejected::new(stack.at(i).name(), reason)));
+                    *refused = Some(Rejected::new(stack.at(i).name(), reason));
+                    return Some(Inward::Refused);
                 }
                 self.held.put(i, ticket.0);
                 return Some(self.park(Phase::Delayed, stack.at(i).name(), Some(until), call));
@@ -234,7 +239,8 @@ impl<A: Held> Track<A> {
                 return Some(self.park(Phase::Waiting, stack.at(i).name(), until, call));
             }
             Enter::Reject(reason) => {
-                return Some(Inward::Refused(Rejected::new(stack.at(i).name(), reason)));
+                *refused = Some(Rejected::new(stack.at(i).name(), reason));
+                return Some(Inward::Refused);
             }
         }
         None
@@ -325,10 +331,14 @@ impl<A: Held> Track<A> {
                     self.held.take(i);
                     stack.at(i).exit(old, &Outcome::Unused, call);
                 }
-                match self.detour(stack, i, answer, call) {
+                let mut refused = None;
+                match self.detour(stack, i, answer, call, &mut refused) {
                     None => return Woken::Go,
-                    Some(Inward::Refused(r)) => return Woken::Refused(r),
-                    Some(_) => {}
+                    Some(_) => {
+                        if let Some(r) = refused {
+                            return Woken::Refused(r);
+                        }
+                    }
                 }
             }
             _ => {}
