@@ -148,6 +148,7 @@ impl<A: Held> Track<A> {
 
     // ---- hedging
 
+    #[inline(always)]
     pub(super) fn expect_hedge(&mut self, i: usize, after: Option<Duration>) {
         self.hedge = i as u8 + 1;
         self.deadlines.hedge_after = after.map_or(NEVER, nanos);

@@ -86,6 +86,10 @@ impl<A: Held> Track<A> {
             match stack.at(i).enter(call) {
                 Enter::Proceed(ticket) => self.held.put(i, ticket.0),
                 Enter::Within(limit) => self.limit(i, limit),
+                Enter::Hedge { ticket, after } => {
+                    self.held.put(i, ticket.0);
+                    self.expect_hedge(i, after);
+                }
                 other => {
                     if let Some(stop) = self.detour(stack, i, other, call, refused) {
                         return stop;
@@ -105,7 +109,7 @@ impl<A: Held> Track<A> {
         outcome: &Outcome<'_>,
         call: &Call<'_>,
     ) -> bool {
-        if self.hedge != 0 {
+        if self.hedge != 0 && (self.fenced || !outcome.is_final()) {
             return self.outward_from(stack, outcome, call);
         }
         self.out(stack, stack.depth(), 0, outcome, call)
