@@ -5,7 +5,7 @@ use std::{cell::Cell, task::Waker};
 /// What a policy sees of the call it is asked about, for the length of one poll.
 pub struct Call<'a> {
     now: Cell<Option<Instant>>,
-    may_repeat: Cell<bool>,
+    further: Cell<Further>,
     waker: &'a Waker,
     ear: Ear<'a>,
 }
@@ -31,6 +31,16 @@ impl Told for Nobody {
     }
 }
 
+/// Whether the call can have another attempt.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Further {
+    Possible,
+    /// The request cannot, or must not, be sent again.
+    Denied,
+    /// It is being settled.
+    Settling,
+}
+
 /// An observer, and the name under which it hears.
 #[derive(Clone, Copy)]
 pub struct Listener<'a> {
@@ -41,10 +51,10 @@ pub struct Listener<'a> {
 impl<'a> Call<'a> {
     #[inline(always)]
     pub(crate) fn new(waker: &'a Waker, told: &'a dyn Told) -> Self {
-        let (now, may_repeat) = (Cell::new(None), Cell::new(true));
+        let (now, further) = (Cell::new(None), Cell::new(Further::Possible));
         Call {
             now,
-            may_repeat,
+            further,
             waker,
             ear: Ear::Plan(told),
         }
@@ -100,7 +110,14 @@ impl<'a> Call<'a> {
     /// the call is not being settled. An [`Exit::Again`](super::Exit::Again) is void otherwise.
     #[inline]
     pub fn may_repeat(&self) -> bool {
-        self.may_repeat.get()
+        self.further.get() == Further::Possible
+    }
+
+    /// Whether the call is being settled from outside: dropped, or cut off by an enclosing
+    /// deadline. Nothing that a policy answers can change its end.
+    #[inline]
+    pub fn is_settling(&self) -> bool {
+        self.further.get() == Further::Settling
     }
 
     /// Wakes the task that runs this call. Keep a clone; it can change between polls.
@@ -135,6 +152,14 @@ impl<'a> Call<'a> {
 
     #[inline(always)]
     pub(crate) fn set_may_repeat(&self, may: bool) {
-        self.may_repeat.set(may);
+        self.further.set(if may {
+            Further::Possible
+        } else {
+            Further::Denied
+        });
+    }
+
+    pub(crate) fn settle(&self) {
+        self.further.set(Further::Settling);
     }
 }

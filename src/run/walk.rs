@@ -381,7 +381,7 @@ impl<A: Held> Track<A> {
         outcome: &Outcome<'_>,
         call: &Call<'_>,
     ) {
-        call.set_may_repeat(false);
+        call.settle();
         let exit = |i: usize, ticket: Ticket, outcome: &Outcome<'_>| {
             let policy = stack.at(i);
             let caught = AssertUnwindSafe(|| {
