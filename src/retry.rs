@@ -1,154 +1,78 @@
-//! Another attempt after a failure: bounded in number, spaced by backoff.
-use crate::error::Check;
-use crate::event::GaveUp;
-use crate::policy::{Call, Enter, Exit, Outcome, Policy, Role, Ticket};
-use crate::{BuildError, Class, Event, Name, Observer};
-use std::{sync::Arc, time::Duration};
+//! Another attempt after a failure: bounded in number, in time and in cost, spaced by backoff.
+//!
+//! A dependency that fails for a moment is best asked again; one that is overloaded is made worse
+//! by it. So a retry has three bounds, of which a service wants at least two: attempts
+//! ([`Retry::attempts`]), elapsed time ([`Retry::within`], [`RetryConfig::max_elapsed`], or a
+//! [`Timeout`](crate::Timeout) outside), and a [`RetryBudget`], which bounds the load that all
+//! retries together add.
+//!
+//! Not for operations that must not be done twice ([`run_once`](crate::Pipeline::run_once), and
+//! dialects that read the request, keep those from being repeated), and not in several layers of a
+//! system at once: their attempts multiply. A [`Hedge`](crate::Hedge) is the neighbour that does
+//! not wait for the failure.
+//!
+//! | outcome of an attempt | |
+//! |---|---|
+//! | `Success` | stop |
+//! | `Transient` | again |
+//! | `Throttled` | again, not before its `retry_after` (up to [`max_retry_after`](RetryConfig::max_retry_after)) |
+//! | `Failed` | stop: it must not be repeated |
+//! | `Permanent`, `Ignored` | stop |
+//! | timed out by a timeout inside | again |
+//! | refused by a policy inside | stop, unless [`retry_refusals`](RetryConfig::retry_refusals) or [`wait_for_circuit`](RetryConfig::wait_for_circuit) |
+//! | … for good: circuit opened by hand, heavier than the burst, no timer | stop |
+//! | dropped, panicked | stop |
+//! | never let in | what the attempt took from the budget comes back |
+//!
+//! [`retry_if`](RetryConfig::retry_if) decides instead where the answer is not settled. A refusal
+//! may come after attempts that were sent ([`Rejected::started`](crate::Rejected::started)): each of
+//! them was judged when it ended, so that plays no part.
+//!
+//! - Attempts are numbered from 1, the first call included, and the numbers saturate.
+//! - The wait is the [`Backoff`]'s, or what the answer asked for if that is longer. There is none
+//!   after the last attempt.
+//! - When another attempt would be in order and is not made, the last answer comes back at once,
+//!   and the observer hears [`GaveUp`](crate::Event::GaveUp): `NotRepeatable`, `Attempts` (or the
+//!   end of a [`from_iter`](Backoff::from_iter)), `Deadline` (the wait does not fit into
+//!   [`max_elapsed`](RetryConfig::max_elapsed) or a timeout outside), or `Budget`. They are looked
+//!   at in this order, so nothing is drawn for an attempt that could not be made.
+//! - An answer that is superseded is dropped before the wait for the next attempt begins.
+//! - A call that succeeds at once costs a comparison. A budget adds an atomic addition, and under
+//!   light traffic a lock and a reading of the clock; a limit of elapsed time adds that reading.
+//!
+//! ```
+//! use seawall::Retry;
+//! use seawall::retry::{Backoff, RetryBudget};
+//! use std::time::Duration;
+//!
+//! # let rt = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+//! # rt.block_on(async {
+//! let budget = RetryBudget::new(0.2).build()?;
+//! let retry = Retry::attempts(4)
+//!     .backoff(Backoff::exponential(Duration::from_millis(50)).max(Duration::from_secs(1)).jitter())
+//!     .budget(&budget)
+//!     .build()?;
+//!
+//! let mut attempt = 0;
+//! let answer = retry.run(|| {
+//!     attempt += 1;
+//!     async move { if attempt < 3 { Err("down") } else { Ok(attempt) } }
+//! });
+//! assert_eq!(answer.await, Ok(3));
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+mod backoff;
+mod budget;
+mod config;
+mod jitter;
+mod policy;
+mod shape;
+mod ticket;
+mod verdict;
 
-/// The wait before each further attempt.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Backoff {
-    base: Duration,
-    max: Duration,
-    jitter: bool,
-}
-impl Backoff {
-    /// None.
-    pub const fn none() -> Self {
-        Backoff {
-            base: Duration::ZERO,
-            max: Duration::ZERO,
-            jitter: false,
-        }
-    }
-    /// Doubles.
-    pub const fn exponential(base: Duration) -> Self {
-        Backoff {
-            base,
-            max: Duration::from_secs(30),
-            jitter: false,
-        }
-    }
-    /// Cap.
-    pub const fn max(mut self, max: Duration) -> Self {
-        self.max = max;
-        self
-    }
-    /// Full jitter.
-    pub const fn jitter(mut self) -> Self {
-        self.jitter = true;
-        self
-    }
-}
-
-/// Repeats.
-#[derive(Clone)]
-pub struct Retry {
-    name: Name,
-    attempts: u32,
-    backoff: Backoff,
-    observer: Option<Arc<dyn Observer>>,
-}
-/// Settings.
-#[derive(Clone)]
-pub struct RetryConfig {
-    name: Name,
-    attempts: u32,
-    backoff: Backoff,
-    observer: Option<Arc<dyn Observer>>,
-}
-impl Retry {
-    /// Counts the first.
-    pub const fn attempts(attempts: u32) -> RetryConfig {
-        RetryConfig {
-            name: Name::from_static("retry"),
-            attempts,
-            backoff: Backoff::exponential(Duration::from_millis(50)),
-            observer: None,
-        }
-    }
-    pub(crate) fn is_bounded_in_time(&self) -> bool {
-        false
-    }
-}
-impl RetryConfig {
-    /// Label.
-    pub fn name(mut self, name: impl Into<Name>) -> Self {
-        self.name = name.into();
-        self
-    }
-    /// Wait.
-    pub fn backoff(mut self, backoff: Backoff) -> Self {
-        self.backoff = backoff;
-        self
-    }
-    /// Build.
-    pub fn build(self) -> Result<Retry, BuildError> {
-        let RetryConfig {
-            name,
-            attempts,
-            backoff,
-            observer,
-        } = self;
-        Check::new(name)
-            .that(attempts > 0, "attempts", attempts, "at least 1")
-            .done()?;
-        Ok(Retry {
-            name,
-            attempts,
-            backoff,
-            observer,
-        })
-    }
-}
-impl Policy for Retry {
-    fn name(&self) -> Name {
-        self.name
-    }
-    fn role(&self) -> Role {
-        Role::Repeat
-    }
-    #[inline]
-    fn enter(&self, _: &Call<'_>) -> Enter {
-        Enter::Proceed(Ticket(1))
-    }
-    #[inline]
-    fn exit(&self, Ticket(attempt): Ticket, outcome: &Outcome<'_>, call: &Call<'_>) -> Exit {
-        if let Outcome::Answered(Class::Success) = outcome {
-            return Exit::Pass;
-        }
-        let floor = match *outcome {
-            Outcome::Answered(Class::Transient) | Outcome::TimedOut => Duration::ZERO,
-            Outcome::Answered(Class::Throttled(after)) => after.unwrap_or_default(),
-            _ => return Exit::Pass,
-        };
-        if !call.may_repeat() {
-            return Exit::Pass;
-        }
-        if attempt >= u64::from(self.attempts) {
-            call.emit(Event::GaveUp {
-                policy: self.name,
-                why: GaveUp::Attempts,
-            });
-            return Exit::Pass;
-        }
-        let delay = self
-            .backoff
-            .base
-            .saturating_mul(1 << (attempt - 1).min(30))
-            .min(self.backoff.max);
-        let delay = if self.backoff.jitter {
-            delay.mul_f64(fastrand::f64())
-        } else {
-            delay
-        };
-        Exit::Again {
-            ticket: Ticket(attempt + 1),
-            after: delay.max(floor),
-        }
-    }
-    fn observer(&self) -> Option<&dyn Observer> {
-        self.observer.as_deref()
-    }
-}
-crate::pipeline::single!(Retry, repeats);
+pub use backoff::Backoff;
+pub use budget::{RetryBudget, RetryBudgetConfig};
+pub use config::RetryConfig;
+pub use policy::Retry;

@@ -1,6 +1,7 @@
 //! The integration tests: one binary, one module a subject.
 mod driver;
 mod hedge;
+mod retry;
 mod settle;
 mod support;
 mod tower_surface;

@@ -1,0 +1,135 @@
+//! What a retry keeps between attempts: no more than fits into a ticket.
+//!
+//! ```text
+//! Counted   | walk: 32 bits | attempt: 32 bits |    no limit of elapsed time
+//! Timed     | start in microseconds: 44 bits | attempt: 20 bits |
+//! ```
+use crate::policy::Ticket;
+use std::time::Duration;
+
+/// Attempts are counted, and no clock is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Counted {
+    pub(super) attempt: u32,
+    /// The seed of all waits of this call, for a backoff that walks.
+    pub(super) walk: u32,
+}
+
+impl Counted {
+    /// The first attempt's.
+    pub(super) const FIRST: Ticket = Ticket(1);
+
+    pub(super) const fn of(Ticket(bits): Ticket) -> Self {
+        Counted {
+            attempt: bits as u32, // the lower half
+            walk: (bits >> 32) as u32,
+        }
+    }
+
+    pub(super) const fn next(self) -> Ticket {
+        Ticket((self.walk as u64) << 32 | self.attempt.saturating_add(1) as u64)
+    }
+}
+
+/// Attempts are counted, and the first one's start is known. Numbers above [`Timed::LAST`] stay
+/// there. The start wraps after 203 days, which a difference of two does not notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Timed {
+    pub(super) attempt: u32,
+    start_us: u64,
+}
+
+const ATTEMPT_BITS: u32 = 20;
+const START: u64 = u64::MAX >> ATTEMPT_BITS;
+
+impl Timed {
+    pub(super) const LAST: u32 = (1 << ATTEMPT_BITS) - 1;
+
+    /// The longest limit that can be told from one that has passed: 101 days.
+    pub(super) const LONGEST: Duration = Duration::from_micros(START / 2);
+
+    pub(super) const fn first(now_us: u64) -> Self {
+        Timed {
+            attempt: 1,
+            start_us: now_us & START,
+        }
+    }
+
+    pub(super) const fn of(Ticket(bits): Ticket) -> Self {
+        Timed {
+            attempt: (bits & Self::LAST as u64) as u32,
+            start_us: bits >> ATTEMPT_BITS,
+        }
+    }
+
+    pub(super) const fn ticket(self) -> Ticket {
+        Ticket(self.start_us << ATTEMPT_BITS | self.attempt as u64)
+    }
+
+    pub(super) const fn next(self) -> Ticket {
+        let attempt = if self.attempt < Self::LAST {
+            self.attempt + 1
+        } else {
+            Self::LAST
+        };
+        Timed { attempt, ..self }.ticket()
+    }
+
+    /// Since the first attempt; zero if time arrives out of order.
+    pub(super) const fn elapsed(self, now_us: u64) -> Duration {
+        let since = now_us.wrapping_sub(self.start_us) & START;
+        Duration::from_micros(if since > START / 2 + DAY { 0 } else { since })
+    }
+
+    /// The start, for whoever needs a number that few other calls have.
+    pub(super) const fn start_us(self) -> u64 {
+        self.start_us
+    }
+}
+
+/// An attempt may outlast the longest limit by this much and still count as late.
+const DAY: u64 = 86_400 * 1_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn attempt_numbers_saturate() {
+        let last = Counted {
+            attempt: u32::MAX,
+            walk: 7,
+        };
+        assert_eq!(Counted::of(last.next()), last);
+        assert_eq!(Counted::of(Counted::FIRST).attempt, 1);
+        let last = Timed {
+            attempt: Timed::LAST,
+            start_us: START,
+        };
+        assert_eq!(Timed::of(last.next()), last);
+    }
+
+    #[test]
+    fn time_out_of_order_is_no_time() {
+        assert_eq!(Timed::first(1_000).elapsed(999), Duration::ZERO);
+    }
+
+    proptest! {
+        #[test]
+        fn a_ticket_gives_back_what_it_was_given(attempt: u32, walk: u32, now: u64) {
+            let counted = Counted { attempt, walk };
+            let next = Counted { attempt: attempt.saturating_add(1), walk };
+            prop_assert_eq!(Counted::of(counted.next()), next);
+            let timed = Timed::first(now);
+            prop_assert_eq!(Timed::of(timed.ticket()), timed);
+            prop_assert_eq!(Timed::of(timed.next()), Timed { attempt: 2, ..timed });
+        }
+
+        #[test]
+        fn elapsed_time_survives_the_wrap(start: u64, spent in 0..=START / 2) {
+            let elapsed = Timed::first(start).elapsed(start.wrapping_add(spent));
+            prop_assert_eq!(elapsed, Duration::from_micros(spent));
+        }
+    }
+}
