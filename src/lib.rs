@@ -16,6 +16,7 @@ pub mod rate_limit;
 pub mod retry;
 mod run;
 pub mod service;
+mod sync;
 pub mod timeout;
 
 pub use bulkhead::Bulkhead;

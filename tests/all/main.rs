@@ -1,4 +1,5 @@
 //! The integration tests: one binary, one module a subject.
+mod bulkhead;
 mod driver;
 mod hedge;
 mod retry;
