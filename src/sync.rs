@@ -2,4 +2,4 @@
 //!
 //! Files whose atomics and locks decide something take them from here.
 pub(crate) use parking_lot::Mutex;
-pub(crate) use std::sync::atomic::{AtomicI64, AtomicU32};
+pub(crate) use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64};

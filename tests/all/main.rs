@@ -2,6 +2,7 @@
 mod bulkhead;
 mod driver;
 mod hedge;
+mod rate_limit;
 mod retry;
 mod settle;
 mod support;
