@@ -105,6 +105,13 @@ pub enum Event<'a> {
         /// Counts this breaker's changes, from 1.
         sequence: u64,
     },
+    /// A failed call was answered with the last good answer.
+    ServedStale {
+        /// The [`LastKnownGood`](crate::value::LastKnownGood) it came from.
+        policy: Name,
+        /// How old it is.
+        age: Duration,
+    },
     /// A saga scope undid a step, failed to (it will try again), or had to leave it.
     Undo {
         /// The scope's name.
@@ -136,7 +143,10 @@ pub enum GaveUp {
 #[non_exhaustive]
 pub enum UndoOutcome<'a> {
     /// It is undone.
-    Undone,
+    Undone {
+        /// Which try it was; the first is 1.
+        attempts: u32,
+    },
     /// It failed and will be tried again.
     Retrying {
         /// Which try failed; the first is 1.
@@ -144,8 +154,10 @@ pub enum UndoOutcome<'a> {
         /// What the compensation said.
         error: &'a str,
     },
-    /// It stays applied.
+    /// It stays applied, or may: nobody tries any more.
     Left {
+        /// How often it was tried. 0: not at all.
+        attempts: u32,
         /// Why.
         error: &'a str,
     },

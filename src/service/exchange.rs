@@ -81,10 +81,7 @@ impl<I: Service<Req> + Clone, Req, K: KeepRequest<Req>> Operation for Exchange<I
         if keep && self.replay != Replay::Never {
             self.request = self.keep.keep(&request);
         }
-        Some(ReadyCall {
-            waiting: Some((self.service.clone(), request)),
-            answer: None,
-        })
+        Some(ReadyCall::new(self.service.clone(), request))
     }
 
     #[inline]
@@ -109,6 +106,16 @@ pub struct ReadyCall<I: Service<Req>, Req> {
     waiting: Option<(I, Req)>,
     #[pin]
     answer: Option<I::Future>,
+}
+
+impl<I: Service<Req>, Req> ReadyCall<I, Req> {
+    #[inline]
+    pub(crate) fn new(service: I, request: Req) -> Self {
+        ReadyCall {
+            waiting: Some((service, request)),
+            answer: None,
+        }
+    }
 }
 
 impl<I: Service<Req>, Req> Future for ReadyCall<I, Req> {
