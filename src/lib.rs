@@ -18,6 +18,7 @@ mod run;
 pub mod service;
 mod sync;
 pub mod timeout;
+pub mod value;
 
 pub use bulkhead::Bulkhead;
 pub use circuit_breaker::CircuitBreaker;

@@ -9,3 +9,4 @@ mod settle;
 mod support;
 mod tower_surface;
 mod users;
+mod value;
