@@ -15,6 +15,7 @@ pub mod policy;
 pub mod rate_limit;
 pub mod retry;
 mod run;
+pub mod saga;
 pub mod service;
 mod sync;
 pub mod timeout;

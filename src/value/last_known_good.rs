@@ -1,21 +1,4 @@
 //! The last good answer, kept for when there is none.
-//!
-//! | a call | what is kept | what comes out |
-//! |---|---|---|
-//! | succeeds | its answer, unless a call that began later has answered already | `Fresh` |
-//! | fails, an answer is kept and young enough | – | `Stale` with its age |
-//! | fails, and `only_if` does not want the error | – | the error |
-//! | fails, nothing is kept, or it is too old | an answer that is too old is forgotten | the error |
-//! | is dropped | – | – |
-//!
-//! **Races.** Calls are numbered as they begin. An answer replaces only that of a call that began
-//! before its own, so a slow call cannot bring back what a later one has overwritten.
-//!
-//! **Age** is counted from the beginning of the call, as RFC 9111 (section 4.2.3) counts a stored
-//! response's: from then on the value may have changed. So an answer is never older than its age.
-//!
-//! One value a handle: it suits a table of rates, a set of flags, a configuration. For values by
-//! key, keep a handle per key.
 mod shelf;
 
 use crate::error::Check;
@@ -86,6 +69,23 @@ impl<T> Kept<T> {
 }
 
 /// The last good answer of a call, kept for when it fails. Clones share it.
+///
+/// | a call | what is kept | what comes out |
+/// |---|---|---|
+/// | succeeds | its answer, unless a call that began later has answered already | `Fresh` |
+/// | fails, an answer is kept and young enough | – | `Stale` with its age |
+/// | fails, and `only_if` does not want the error | – | the error |
+/// | fails, nothing is kept, or it is too old | an answer that is too old is forgotten | the error |
+/// | is dropped | – | – |
+///
+/// **Races.** Calls are numbered as they begin. An answer replaces only that of a call that began
+/// before its own, so a slow call cannot bring back what a later one has overwritten.
+///
+/// **Age** is counted from the beginning of the call, as RFC 9111 (section 4.2.3) counts a stored
+/// response's: from then on the value may have changed. So an answer is never older than its age.
+///
+/// One value a handle: it suits a table of rates, a set of flags, a configuration. For values by
+/// key, keep a handle per key.
 ///
 /// A good answer costs a clone and one allocation to keep. Values are cloned and dropped outside
 /// the lock.

@@ -5,6 +5,7 @@ mod driver;
 mod hedge;
 mod rate_limit;
 mod retry;
+mod scope;
 mod settle;
 mod support;
 mod tower_surface;

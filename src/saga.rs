@@ -1,0 +1,53 @@
+//! A chain of operations across services that ends wholly done or wholly undone.
+//!
+//! A policy guards one call. Where an order is placed by reserving stock at one service and
+//! charging a card at another, the second may fail for good when the first has been applied, and no
+//! transaction spans both. A *saga* (Garcia-Molina and Salem, *Sagas*, SIGMOD 1987) pairs each step
+//! with a compensation, and runs the compensations in reverse when a later step fails.
+//!
+//! [`scope`] is the form that lives in one process: it remembers its steps in memory, so a crash of
+//! the process leaves them applied. It suits what is repaired by hand then, or by a lease that the
+//! participants let run out. Not for one service with one database: that has transactions.
+//!
+//! | the operation of a scope | its compensations | the caller gets |
+//! |---|---|---|
+//! | answers `Ok` | forgotten | the answer |
+//! | answers `Err` | run in reverse, then | a [`ScopeError`] with the fate of every step |
+//! | panics | run in reverse, then | the panic, unchanged |
+//! | is dropped | run in reverse by a task spawned for them | – |
+//! | is dropped while compensating | the rest by a spawned task, from where it stands | – |
+//! | is dropped outside a runtime, or the runtime ends | left, and told so | – |
+//!
+//! | a compensation | then |
+//! |---|---|
+//! | answers `Ok` | `Undone` |
+//! | answers `Err`, panics, or takes too long | tried again after the backoff, told as `Retrying` |
+//! | does so at the last try | `Left`; the others still run |
+//!
+//! ```
+//! use seawall::saga;
+//! use std::sync::{Arc, atomic::{AtomicI32, Ordering::SeqCst}};
+//!
+//! # tokio_test::block_on(async {
+//! let stock = Arc::new(AtomicI32::new(10));
+//! let placed = saga::scope(async |saga| {
+//!     stock.fetch_sub(1, SeqCst);
+//!     let held = stock.clone();
+//!     saga.on_abort("reserve_stock", move || {
+//!         let held = held.clone();
+//!         async move {
+//!             held.fetch_add(1, SeqCst);
+//!             Ok::<_, std::io::Error>(())
+//!         }
+//!     });
+//!     Err::<(), _>(std::io::Error::other("card declined"))
+//! })
+//! .await;
+//! let error = placed.unwrap_err();
+//! assert_eq!(error.to_string(), "card declined (`saga`: undone: `reserve_stock`)");
+//! assert_eq!(stock.load(SeqCst), 10);
+//! # });
+//! ```
+mod scope;
+
+pub use scope::{Saga, Scope, ScopeConfig, ScopeError, ScopeRun, StepOutcome, StepReport, scope};
