@@ -9,6 +9,7 @@ pub mod dialect;
 pub mod error;
 pub mod event;
 pub mod hedge;
+pub mod observe;
 pub mod operation;
 pub mod pipeline;
 pub mod policy;

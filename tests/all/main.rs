@@ -3,6 +3,7 @@ mod breaker;
 mod bulkhead;
 mod driver;
 mod hedge;
+mod observe;
 mod rate_limit;
 mod retry;
 mod scope;

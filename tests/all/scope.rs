@@ -362,11 +362,11 @@ async fn steps_of_parallel_branches_are_undone_in_reverse_of_their_registration(
         let slow = async {
             tokio::task::yield_now().await;
             log.step(&saga, "slow", 0);
-            Ok(())
+            Ok::<_, &str>(())
         };
         let quick = async {
             log.step(&saga, "quick", 0);
-            Ok(())
+            Ok::<_, &str>(())
         };
         tokio::try_join!(slow, quick)?;
         Err::<(), _>("declined")
