@@ -49,7 +49,7 @@ impl Deadlines {
         self.armed & bit(i) != 0
     }
 
-    fn from_now(&mut self, span: u64, call: &Call<'_>) -> u64 {
+    fn instant_after(&mut self, span: u64, call: &Call<'_>) -> u64 {
         let epoch = *self.epoch.get_or_insert(call.now());
         nanos_since(epoch, call.now()).saturating_add(span)
     }
@@ -114,8 +114,9 @@ impl<A: Held> Track<A> {
         {
             let i = usize::from(self.hedge) - 1;
             if !self.deadlines.is_armed(i) {
-                self.deadlines.hedge_after =
-                    self.deadlines.from_now(self.deadlines.hedge_after, call);
+                self.deadlines.hedge_after = self
+                    .deadlines
+                    .instant_after(self.deadlines.hedge_after, call);
                 self.deadlines.armed |= bit(i);
             }
             first = earlier(first, self.deadlines.instant(self.deadlines.hedge_after));
@@ -137,7 +138,7 @@ impl<A: Held> Track<A> {
             let j = left.trailing_zeros() as usize;
             left &= left - 1;
             if !self.deadlines.is_armed(j) {
-                let at = self.deadlines.from_now(self.held.get(j), call);
+                let at = self.deadlines.instant_after(self.held.get(j), call);
                 self.held.put(j, at);
                 self.deadlines.armed |= bit(j);
             }

@@ -14,9 +14,12 @@ use std::{
 
 pub(crate) type Contest<H, O> = Cold<Race<Held<H>, <O as Operation>::Future, End<O>>>;
 
+/// A lane beside the first.
+type Extra<A, F> = Pin<Box<Lane<A, F>>>;
+
 pub(crate) struct Race<A, F, R> {
     /// The lanes beside the first.
-    pub(crate) lanes: Vec<Pin<Box<Lane<A, F>>>>,
+    pub(crate) lanes: Vec<Extra<A, F>>,
     /// How many lanes have been started, the first included.
     launched: u32,
     /// What to answer if all fail.
@@ -217,7 +220,7 @@ where
 /// the winner is heard of.
 fn stop<H: Plan, O: Operation>(
     first: Pin<&mut Lane<Held<H>, O::Future>>,
-    lanes: &mut [Pin<Box<Lane<Held<H>, O::Future>>>],
+    lanes: &mut [Extra<Held<H>, O::Future>],
     desk: &mut Desk<'_, H, O>,
     outcome: &Outcome<'_>,
 ) {

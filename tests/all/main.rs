@@ -1,4 +1,11 @@
 //! The integration tests: one binary, one module a subject.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+#![allow(clippy::disallowed_methods, missing_docs, unreachable_pub)]
 mod breaker;
 mod bulkhead;
 mod driver;
