@@ -1,9 +1,30 @@
 //! Dialects: how the answers of one kind of dependency are read.
 //!
+//! A breaker must know a failure when it sees one, and a retry must know what may be repeated.
+//! Both are facts of the protocol, not of the policy: a 404 is an answer, a 503 is a failure, and a
+//! `POST` that was answered 500 may have done its work. A dialect writes them down once, for every
+//! policy of a pipeline.
+//!
 //! | dialect | for | feature |
 //! |---|---|---|
 //! | [`Standard`] | any `Result`: `Ok` is a success, `Err` may be tried again | – |
 //! | [`By`] | a closure, through [`classify_with`](crate::pipeline::Builder::classify_with) | – |
+#![cfg_attr(
+    feature = "http",
+    doc = "| [`Http`] | `http::Request` and `http::Response` | `http` |"
+)]
+#![cfg_attr(
+    feature = "reqwest",
+    doc = "| [`Http`] | reqwest's requests, responses and errors | `reqwest` |"
+)]
+#![cfg_attr(
+    feature = "grpc",
+    doc = "| [`Grpc`] | `tonic::Response` and `tonic::Status`; a tonic `Channel` | `grpc` |"
+)]
+//!
+//! None of them fits where one dependency answers in several ways, or where `Ok` hides a failure
+//! that only your code can see: then write a [`Classify`], or give
+//! [`classify_with`](crate::pipeline::Builder::classify_with) a closure.
 //!
 //! ```
 //! use seawall::{Class, Classify, Replay, dialect::Standard};
@@ -11,6 +32,26 @@
 //! let answer: Result<u8, &str> = Err("down");
 //! assert_eq!(Standard.classify(&answer, Replay::Always), Class::Transient);
 //! ```
+#[cfg(feature = "grpc")]
+mod grpc;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "reqwest")]
+mod reqwest;
+#[cfg(feature = "http")]
+mod retry_after;
+#[cfg(feature = "grpc")]
+mod retry_info;
+#[cfg(feature = "http")]
+mod unsent;
+
+#[cfg(feature = "grpc")]
+pub(crate) use grpc::PUSHBACK;
+#[cfg(feature = "grpc")]
+pub use grpc::{AsStatus, Grpc};
+#[cfg(feature = "http")]
+pub use http::Http;
+
 use crate::event::contain;
 use crate::{Class, Classify, Inspect, Replay};
 

@@ -32,6 +32,10 @@
 //! ```
 
 mod build;
+#[cfg(feature = "grpc")]
+mod grpc;
+#[cfg(feature = "http")]
+mod http;
 mod name;
 mod rejected;
 mod target;

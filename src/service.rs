@@ -119,6 +119,18 @@ impl<P: Policy, K> GuardLayer<Standard, Flat, K, P> {
     }
 }
 
+#[cfg(feature = "grpc")]
+impl<D, M, K, S> GuardLayer<D, M, K, S> {
+    /// The same with errors folded into something else.
+    pub(crate) fn folding<M2>(self) -> GuardLayer<D, M2, K, S> {
+        GuardLayer {
+            shared: self.shared,
+            keep: self.keep,
+            target: PhantomData,
+        }
+    }
+}
+
 impl<D, M, K: Clone, S> Clone for GuardLayer<D, M, K, S> {
     fn clone(&self) -> Self {
         GuardLayer {
