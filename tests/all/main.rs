@@ -9,7 +9,11 @@
 mod breaker;
 mod bulkhead;
 mod driver;
+mod errors;
+mod generated;
+mod grpc;
 mod hedge;
+mod http;
 mod observe;
 mod rate_limit;
 mod retry;

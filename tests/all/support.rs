@@ -1,6 +1,6 @@
 //! What the tests share: a policy that keeps the books, an observer that writes down what it hears.
 use seawall::policy::{Call, Enter, Exit, Outcome, Policy, Ticket};
-use seawall::{Event, Name, Observer};
+use seawall::{Event, Name, Observer, Reason};
 use std::sync::{
     Arc, Mutex,
     atomic::{AtomicU64, Ordering::SeqCst},
@@ -120,4 +120,22 @@ impl Heard {
 
 pub fn io() -> std::io::Error {
     std::io::Error::other("refused")
+}
+
+/// A policy that lets nothing through.
+#[derive(Clone, Copy)]
+pub struct Refuse(pub Reason);
+
+impl Policy for Refuse {
+    fn name(&self) -> Name {
+        "refuse".into()
+    }
+
+    fn enter(&self, _: &Call<'_>) -> Enter {
+        Enter::Reject(self.0)
+    }
+
+    fn exit(&self, _: Ticket, _: &Outcome<'_>, _: &Call<'_>) -> Exit {
+        Exit::Pass
+    }
 }
