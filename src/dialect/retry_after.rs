@@ -17,6 +17,7 @@ pub(super) fn retry_after(headers: &HeaderMap, now: fn() -> SystemTime) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     /// 1994-11-06 08:49:37 GMT, the date of RFC 9110's examples.
     fn then() -> SystemTime {
@@ -62,5 +63,19 @@ mod tests {
             assert_eq!(read(value), None, "{value}");
         }
         assert_eq!(retry_after(&HeaderMap::new(), then), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_makes_it_panic(value in "[ -~]{0,40}") {
+            let _ = read(&value);
+        }
+
+        #[test]
+        fn a_date_is_read_to_the_second(ahead in 0_u64..3_000_000_000) {
+            let date = then() + Duration::from_secs(ahead);
+            let read = read(&httpdate::fmt_http_date(date));
+            prop_assert_eq!(read, Some(Duration::from_secs(ahead)));
+        }
     }
 }
