@@ -25,6 +25,8 @@
 mod advice;
 mod builder;
 mod slot;
+#[cfg(feature = "http")]
+mod standard;
 
 pub use advice::Advice;
 pub use builder::Builder;
