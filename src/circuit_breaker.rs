@@ -14,7 +14,7 @@
 //! |---|---|---|
 //! | `Success`, `Permanent` | ok | ok |
 //! | `Transient`, `Failed`, `TimedOut`, `Panicked` | failure | failure |
-//! | `Throttled` | not counted | failure |
+//! | `Throttled`, `Pushback` | not counted | failure |
 //! | `Ignored`, `Rejected`, `Cancelled`, `Unused` | not counted | its slot is free again |
 //!
 //! A throttled dependency works and asks for less; with

@@ -14,8 +14,8 @@ use tonic::{Code, Status, metadata::MetadataMap};
 /// |---|---|---|
 /// | `OK` | `Success` | |
 /// | `CANCELLED` | `Ignored` | the caller went away |
-/// | `UNAVAILABLE` | `Transient`; `Throttled(hint)` with a hint | the one code that asks to be tried again |
-/// | `RESOURCE_EXHAUSTED` | `Throttled(hint)` | slow down, with a hint or without |
+/// | `UNAVAILABLE` | `Transient`; `Throttled(hint)` with a hint; `Pushback` | the one code that asks to be tried again |
+/// | `RESOURCE_EXHAUSTED` | `Throttled(hint)`; `Pushback` | slow down, with a hint or without |
 /// | `UNKNOWN`, `INTERNAL`, `DATA_LOSS` | `Failed` | broken; nobody says that repeating would help |
 /// | `DEADLINE_EXCEEDED` | `Failed` | too slow; the work may still be going on |
 /// | `ABORTED` | `Permanent` | repeat the transaction, not the call |
@@ -23,7 +23,7 @@ use tonic::{Code, Status, metadata::MetadataMap};
 ///
 /// `Failed` counts as a failure in a breaker and is not repeated. A *hint* is the server's word on
 /// when to come back:
-/// - `grpc-retry-pushback-ms` in the metadata (gRFC A6). A negative or unreadable one means "do not
+/// - `grpc-retry-pushback-ms` in the metadata (gRFC A6): exact, `Pushback`. A negative or unreadable one means "do not
 ///   try again": `Failed`.
 /// - else `google.rpc.RetryInfo` in the status' details.
 ///
@@ -120,6 +120,7 @@ fn of_status(status: &Status, replay: Replay) -> Class {
             // Whether it had been handled, nobody knows.
             _ if code == Code::Unavailable && replay == Replay::IfUnsent => Class::Failed,
             Hint::After(pause) => Class::Throttled(Some(pause)),
+            Hint::Exactly(pause) => Class::Pushback(pause),
             Hint::None if code == Code::Unavailable => failure(replay),
             Hint::None => Class::Throttled(None),
         },
@@ -140,6 +141,7 @@ fn of_status(status: &Status, replay: Replay) -> Class {
 enum Hint {
     None,
     After(Duration),
+    Exactly(Duration),
     Stop,
 }
 
@@ -154,7 +156,7 @@ pub(crate) const PUSHBACK: &str = "grpc-retry-pushback-ms";
 fn pushback(metadata: &MetadataMap) -> Option<Hint> {
     let value = metadata.get(PUSHBACK)?;
     let millis = value.to_str().ok().and_then(|v| v.trim().parse().ok());
-    Some(millis.map_or(Hint::Stop, |ms| Hint::After(Duration::from_millis(ms))))
+    Some(millis.map_or(Hint::Stop, |ms| Hint::Exactly(Duration::from_millis(ms))))
 }
 
 /// Errors leave as a [`Status`]: a refusal with its own code, any other error as tonic itself would
@@ -209,7 +211,7 @@ impl<M> Pipeline<Grpc, M> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Class::{Failed, Ignored, Permanent, Success, Throttled, Transient};
+    use Class::{Failed, Ignored, Permanent, Pushback, Success, Throttled, Transient};
 
     const CODES: [(Code, Class); 17] = [
         (Code::Ok, Success),
@@ -270,8 +272,8 @@ mod tests {
     }
 
     #[test]
-    fn pushback_is_a_hint_and_a_negative_or_unreadable_one_ends_it() {
-        let after = |ms| Throttled(Some(Duration::from_millis(ms)));
+    fn pushback_is_exact_and_a_negative_or_unreadable_one_ends_it() {
+        let after = |ms| Pushback(Duration::from_millis(ms));
         let table = [
             (Code::Unavailable, "250", after(250)),
             (Code::Unavailable, "0", after(0)),
@@ -322,7 +324,7 @@ mod tests {
 
         let mut both = detailed();
         both.metadata_mut().insert(PUSHBACK, 20.into());
-        let pushed = Throttled(Some(Duration::from_millis(20)));
+        let pushed = Pushback(Duration::from_millis(20));
         assert_eq!(closure(both, Replay::Always), pushed);
     }
 

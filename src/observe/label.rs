@@ -12,7 +12,7 @@ pub(super) fn class(class: Class) -> &'static str {
     match class {
         Class::Success => "success",
         Class::Transient => "transient",
-        Class::Throttled(_) => "throttled",
+        Class::Throttled(_) | Class::Pushback(_) => "throttled",
         Class::Failed => "failed",
         Class::Permanent => "permanent",
         Class::Ignored => "ignored",

@@ -34,6 +34,7 @@ impl Rules {
                 (true, Verdict::Again(Duration::ZERO))
             }
             Outcome::Answered(Class::Throttled(hint)) => (true, self.hinted(hint)),
+            Outcome::Answered(Class::Pushback(pause)) => (true, Verdict::Exactly(pause)),
             Outcome::Answered(Class::Permanent | Class::Ignored) => {
                 (false, Verdict::Again(Duration::ZERO))
             }
@@ -123,6 +124,10 @@ mod tests {
             (Outcome::Answered(Class::Success), Verdict::Stop),
             (Outcome::Answered(Class::Transient), NOW),
             (Outcome::Answered(Class::Throttled(None)), NOW),
+            (
+                Outcome::Answered(Class::Pushback(60 * S)),
+                Verdict::Exactly(60 * S),
+            ),
             (
                 Outcome::Answered(Class::Throttled(Some(S))),
                 Verdict::Again(S),

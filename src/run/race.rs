@@ -147,7 +147,9 @@ pub(crate) fn at_hedge<H: Plan, O: Operation>(
 fn holds_off<T>(end: &(T, How)) -> bool {
     matches!(
         end.1,
-        How::Answered(Class::Throttled(_)) | How::Rejected | How::Outside { .. }
+        How::Answered(Class::Throttled(_) | Class::Pushback(_))
+            | How::Rejected
+            | How::Outside { .. }
     )
 }
 
