@@ -1,5 +1,7 @@
 //! Seawall keeps one failing dependency from sinking a Rust service.
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// Tests give a time to machines, and operations that sleep to the paused clock.
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 pub mod bulkhead;
 pub mod circuit_breaker;

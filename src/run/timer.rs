@@ -39,6 +39,7 @@ pub(crate) fn poll_timer(
     polled.map(Ok)
 }
 
+#[allow(clippy::disallowed_methods)] // the one place that waits
 fn make(at: Instant) -> Result<Sleep, Unavailable> {
     Handle::try_current().map_err(|_| Unavailable)?;
     // tokio tells of a missing time driver in no other way than by panicking.
