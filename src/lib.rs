@@ -81,8 +81,9 @@
 //! 8. A timeout for each attempt, shorter than the other. Below the bulkhead it does not count the
 //!    wait in line.
 //!
-//! Most services need three or four of these. [`Pipeline::advice`] warns of orders that are legal
-//! and rarely meant. What answers in place of a call ([`value`]) stands outside of them all.
+//! Most services need three or four of these; `Pipeline::standard_http` (feature `http`) is the usual
+//! set around an HTTP client. [`Pipeline::advice`] warns of orders that are legal and rarely meant.
+//! What answers in place of a call ([`value`]) stands outside of them all.
 //!
 //! # Rulings
 //!
