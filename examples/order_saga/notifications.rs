@@ -1,0 +1,58 @@
+//! Tells customers. Nothing here is undone: a message that has been read stays read.
+use crate::name::Name;
+use crate::service::{
+    App, Surroundings,
+    db::Db,
+    ledger::{self, Answer, Key},
+    problem::Problem,
+};
+use axum::{Json, Router, extract::State, routing};
+use rusqlite::params;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS messages (
+        step      TEXT PRIMARY KEY,
+        order_key TEXT NOT NULL,
+        customer  TEXT NOT NULL,
+        text      TEXT NOT NULL
+    ) STRICT;
+";
+
+pub async fn app(around: &Surroundings) -> anyhow::Result<App> {
+    let db = around.db(Name::Notifications, SCHEMA)?;
+    db.write(|tx| tx.execute_batch(ledger::SCHEMA)).await?;
+    let router = Router::new()
+        .route("/messages", routing::post(send))
+        .with_state(db.clone());
+    Ok(App::new(router, db))
+}
+
+/// What `send` is asked for.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Message {
+    pub order: String,
+    pub customer: String,
+    pub text: String,
+}
+
+async fn send(
+    State(db): State<Db>,
+    Key(key): Key,
+    Json(asked): Json<Message>,
+) -> Result<Answer, Problem> {
+    let sent = db.write(move |tx| {
+        ledger::apply(tx, &key, &asked, || {
+            let Message {
+                order,
+                customer,
+                text,
+            } = &asked;
+            tx.prepare_cached("INSERT INTO messages VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![key, order, customer, text])?;
+            Ok(Answer::done(json!({ "sent": true })))
+        })
+    });
+    Ok(sent.await?)
+}

@@ -1,0 +1,113 @@
+//! Who pays: the second participant of the order saga.
+use crate::name::Name;
+use crate::service::{
+    App, Surroundings,
+    db::Db,
+    ledger::{self, Answer, Key, Undo},
+    problem::Problem,
+};
+use axum::{Json, Router, extract::State, http::StatusCode, routing};
+use rusqlite::{OptionalExtension, Transaction, params};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// Whose card it is, and the most it allows at once, in cents.
+const CARDS: [(&str, i64); 5] = [
+    ("ada", 100_000_000),
+    ("bela", 100_000_000),
+    ("chen", 100_000_000),
+    ("dora", 100_000_000),
+    ("emil", 2_000),
+];
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS cards (
+        customer    TEXT PRIMARY KEY,
+        limit_cents INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE IF NOT EXISTS charges (
+        step           TEXT PRIMARY KEY,
+        order_key      TEXT NOT NULL,
+        customer       TEXT NOT NULL,
+        cents          INTEGER NOT NULL CHECK (cents > 0),
+        refunded_cents INTEGER NOT NULL DEFAULT 0 CHECK (refunded_cents IN (0, cents))
+    ) STRICT;
+";
+
+pub async fn app(around: &Surroundings) -> anyhow::Result<App> {
+    let db = around.db(Name::Payments, SCHEMA)?;
+    db.write(|tx| {
+        tx.execute_batch(ledger::SCHEMA)?;
+        for card in CARDS {
+            tx.execute("INSERT OR IGNORE INTO cards VALUES (?1, ?2)", card)?;
+        }
+        Ok(())
+    })
+    .await?;
+    let router = Router::new()
+        .route("/charges", routing::post(charge))
+        .route("/charges/undo", routing::post(refund))
+        .with_state(db.clone());
+    Ok(App::new(router, db))
+}
+
+/// What `charge` is asked for.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Charge {
+    pub order: String,
+    pub customer: String,
+    pub cents: i64,
+}
+
+async fn charge(
+    State(db): State<Db>,
+    Key(key): Key,
+    Json(asked): Json<Charge>,
+) -> Result<Answer, Problem> {
+    let done = db.write(move |tx| ledger::apply(tx, &key, &asked, || debit(tx, &key, &asked)));
+    Ok(done.await?)
+}
+
+fn debit(tx: &Transaction<'_>, step: &str, asked: &Charge) -> rusqlite::Result<Answer> {
+    let Charge {
+        order,
+        customer,
+        cents,
+    } = asked;
+    let limit: Option<i64> = tx
+        .prepare_cached("SELECT limit_cents FROM cards WHERE customer = ?1")?
+        .query_row([customer], |row| row.get(0))
+        .optional()?;
+    let why = match limit {
+        None => format!("{customer} has no card"),
+        Some(limit) if *cents > limit => {
+            format!(
+                "card declined: {} is above its limit of {}",
+                eur(*cents),
+                eur(limit)
+            )
+        }
+        Some(_) => {
+            tx.prepare_cached("INSERT INTO charges VALUES (?1, ?2, ?3, ?4, 0)")?
+                .execute(params![step, order, customer, cents])?;
+            return Ok(Answer::done(json!({ "charged_cents": cents })));
+        }
+    };
+    Ok(Answer::refused(StatusCode::PAYMENT_REQUIRED, why))
+}
+
+async fn refund(State(db): State<Db>, undo: Undo) -> Result<Answer, Problem> {
+    let done = db.write(move |tx| ledger::undo(tx, &undo, || credit(tx, &undo.step)));
+    Ok(done.await?)
+}
+
+fn credit(tx: &Transaction<'_>, step: &str) -> rusqlite::Result<()> {
+    tx.prepare_cached("UPDATE charges SET refunded_cents = cents WHERE step = ?1")?
+        .execute([step])?;
+    Ok(())
+}
+
+/// Cents as people write them.
+pub fn eur(cents: i64) -> String {
+    format!("{}.{:02} EUR", cents / 100, cents % 100)
+}
