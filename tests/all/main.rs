@@ -15,6 +15,7 @@ mod grpc;
 mod hedge;
 mod http;
 mod observe;
+mod order_saga;
 mod rate_limit;
 mod retry;
 mod scope;

@@ -1,0 +1,85 @@
+//! What makes sagas safe at the services that take part: keys and tombstones.
+use super::{Serving, alone};
+use serde_json::{Value, json};
+
+async fn post(system: &Serving, path: &str, headers: &[(&str, &str)], body: Value) -> (u16, Value) {
+    let mut request = system
+        .http
+        .post(format!("{}{path}", system.url("inventory")));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let answer = request.json(&body).send().await.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap())
+}
+
+async fn reserve(system: &Serving, key: &str, sku: &str, quantity: u32) -> (u16, Value) {
+    let body = json!({ "order": "x", "sku": sku, "quantity": quantity });
+    post(system, "/reservations", &[("idempotency-key", key)], body).await
+}
+
+async fn release(system: &Serving, key: &str) -> (u16, Value) {
+    let undo = format!("{key}/undo");
+    let headers = [("idempotency-key", undo.as_str()), ("saga-step", key)];
+    post(system, "/reservations/undo", &headers, Value::Null).await
+}
+
+async fn lamps(system: &Serving) -> Value {
+    let url = format!("{}/products/lamp", system.url("inventory"));
+    let lamp: Value = system
+        .http
+        .get(url)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    lamp["stock"].clone()
+}
+
+#[tokio::test]
+async fn keys_are_kept_and_undone_keys_stay_shut() {
+    let _alone = alone().await;
+    let system = Serving::start().await;
+    assert_eq!(lamps(&system).await, 400);
+
+    // The same key is the same call; with other contents it is refused.
+    let first = reserve(&system, "a", "lamp", 3).await;
+    assert_eq!(first, (201, json!({ "price_cents": 4_900 })));
+    assert_eq!(reserve(&system, "a", "lamp", 3).await, first);
+    assert_eq!(reserve(&system, "a", "lamp", 4).await.0, 422);
+    assert_eq!(lamps(&system).await, 397);
+
+    // A no is kept too, also when it would be a yes by now.
+    let no = reserve(&system, "b", "lamp", 398).await;
+    assert_eq!(no.0, 409);
+
+    // An undo takes effect once, and shuts the key.
+    for _ in 0..2 {
+        assert_eq!(
+            release(&system, "a").await,
+            (201, json!({ "undone": true }))
+        );
+        assert_eq!(lamps(&system).await, 400);
+    }
+    assert_eq!(reserve(&system, "b", "lamp", 398).await, no);
+    assert_eq!(reserve(&system, "a", "lamp", 3).await.0, 409);
+
+    // The undo of a key that was never seen is remembered: the step comes too late.
+    assert_eq!(
+        release(&system, "c").await,
+        (201, json!({ "undone": false }))
+    );
+    assert_eq!(reserve(&system, "c", "lamp", 1).await.0, 409);
+    assert_eq!(
+        release(&system, "b").await,
+        (201, json!({ "undone": false }))
+    );
+    assert_eq!(lamps(&system).await, 400);
+
+    // A step without a key could not be repeated.
+    let body = json!({ "order": "x", "sku": "lamp", "quantity": 1 });
+    assert_eq!(post(&system, "/reservations", &[], body).await.0, 400);
+    system.end().await;
+}

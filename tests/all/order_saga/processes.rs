@@ -1,0 +1,111 @@
+//! What becomes of seven processes when one of them is killed, interrupted or left alone.
+#![cfg(unix)]
+use super::{LONG, SERVICES, Serving, all_have_ended, alone, books, command};
+use serde_json::{Value, json};
+use std::{fs::File, net::TcpStream, path::Path};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
+    process::Command,
+    time::timeout,
+};
+
+async fn kill(signal: &str, pid: &str) {
+    let killed = Command::new("kill").args([signal, pid]).status().await;
+    assert!(killed.unwrap().success());
+}
+
+/// All processes have ended by now, or this fails.
+fn all_ended_already(data: &Path) {
+    for name in SERVICES {
+        let lock = File::open(data.join(format!("{name}.lock"))).unwrap();
+        assert!(lock.try_lock().is_ok(), "{name} lives on");
+    }
+}
+
+#[tokio::test]
+async fn after_kill_9_of_the_parent_no_service_lives() {
+    let _alone = alone().await;
+    let mut serving = Serving::start().await;
+    kill("-9", &serving.pid()).await;
+    serving.child.wait().await.unwrap();
+    all_have_ended(serving.data.path()).await;
+    for (name, url) in &serving.services {
+        let address = url.trim_start_matches("http://");
+        assert!(TcpStream::connect(address).is_err(), "{name} still listens");
+    }
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_all_and_says_so() {
+    let _alone = alone().await;
+    for signal in ["-INT", "-TERM"] {
+        let mut serving = Serving::start().await;
+        kill(signal, &serving.pid()).await;
+        let ended = timeout(LONG, serving.child.wait()).await.expect("it hangs");
+        assert_eq!(ended.unwrap().code(), Some(130));
+        all_ended_already(serving.data.path());
+        let mut said = String::new();
+        let mut stderr = serving.child.stderr.take().unwrap();
+        stderr.read_to_string(&mut said).await.unwrap();
+        assert_eq!(said, "order_saga: interrupted; all services have ended\n");
+        assert_eq!(serving.lines.next_line().await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_a_story_in_its_middle() {
+    let _alone = alone().await;
+    let data = tempfile::tempdir().unwrap();
+    let mut child = command(&["--data", data.path().to_str().unwrap()])
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    while !lines.next_line().await.unwrap().unwrap().starts_with("4. ") {}
+    kill("-INT", &child.id().unwrap().to_string()).await;
+    let ended = timeout(LONG, child.wait()).await.expect("it hangs");
+    assert_eq!(ended.unwrap().code(), Some(130));
+    all_ended_already(data.path());
+}
+
+#[tokio::test]
+async fn the_end_of_stdin_ends_a_served_system() {
+    let _alone = alone().await;
+    let serving = Serving::start().await;
+    serving.end().await;
+}
+
+#[tokio::test]
+async fn a_folder_in_use_is_refused() {
+    let _alone = alone().await;
+    let serving = Serving::start().await;
+    let output = super::run(&["--data", serving.data.path().to_str().unwrap()]).await;
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = super::text(&output.stderr);
+    assert!(stderr.contains("is in use by another run"), "{stderr}");
+    serving.end().await;
+}
+
+#[tokio::test]
+async fn what_a_killed_run_has_left_half_done_is_undone_by_the_next() {
+    let _alone = alone().await;
+    let mut serving = Serving::start().await;
+    // The card is charged, nobody hears of it, and no refund gets through.
+    let plan = json!({ "lose_answers": 3, "refuse_undos": 1_000_000 });
+    serving.faults("payments", plan).await;
+    let order = serving.order("o-0001", "chair", 2).send().await.unwrap();
+    assert_eq!(order.status(), 424);
+    let order: Value = order.json().await.unwrap();
+    assert_eq!(order["status"], "stuck");
+
+    kill("-9", &serving.pid()).await;
+    serving.child.wait().await.unwrap();
+    let folder = serving.data.path().to_str().unwrap();
+    let books = books(&["--orders", "1", "--data", folder, "--json"]).await;
+    assert_eq!(books["consistent"], true, "{books}");
+    let first = &books["orders"][0];
+    let expected = json!({
+        "key": "o-0001", "product": "chair", "status": "cancelled",
+        "reserved": 2, "released": 2, "charged_cents": 23_800, "refunded_cents": 23_800,
+    });
+    assert_eq!(*first, expected);
+}
