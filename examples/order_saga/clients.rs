@@ -85,6 +85,9 @@ impl Participant {
             .observer(changes.observer())
             .classify(Http)
             .build()?;
+        for advice in steps.advice() {
+            log!(Name::Orders, "pipeline {name}: {advice}");
+        }
         let undos = Pipeline::builder(format!("undo at {name}"))
             .with(Timeout::after(ATTEMPT).name("attempt"))
             .classify(Http)
