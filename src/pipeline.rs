@@ -37,7 +37,7 @@ use crate::operation::{Once, Repeated};
 use crate::policy::{Call, Outcome, Policy};
 use crate::run::plan::{Shared, Stack};
 use crate::run::tickets::Tickets;
-use crate::run::walk::{Inward, Track};
+use crate::run::walk::{Admitted, Inward, Track};
 use crate::{Class, Classify, Flat, Name, Rejected, Run, Target};
 use std::{fmt, marker::PhantomData, sync::Arc};
 
@@ -82,6 +82,17 @@ impl Stack for List {
     #[allow(clippy::indexing_slicing)] // every caller stays below `depth`, and the check is wanted
     fn at(&self, i: usize) -> &Slot {
         &self.policies[i]
+    }
+
+    #[inline(always)]
+    fn admit(
+        &self,
+        i: usize,
+        track: &mut Track<Self::Tickets>,
+        call: &Call<'_>,
+        refused: &mut Option<Rejected>,
+    ) -> Admitted {
+        self.at(i).admit(i, track, call, refused)
     }
 
     #[inline(always)]

@@ -2,7 +2,9 @@
 //! trait object. The same contract, a fifth less time for a stack of five. Nothing outside this
 //! file knows a policy by name.
 use crate::policy::{Call, Enter, Exit, Outcome, Policy, Role, Ticket};
-use crate::{Bulkhead, CircuitBreaker, Hedge, Name, Observer, RateLimit, Retry, Timeout};
+use crate::run::tickets::Held;
+use crate::run::walk::{Admitted, Track};
+use crate::{Bulkhead, CircuitBreaker, Hedge, Name, Observer, RateLimit, Rejected, Retry, Timeout};
 use std::{any::Any, sync::Arc};
 
 /// One policy of a pipeline.
@@ -12,6 +14,7 @@ pub struct Slot(pub(super) Kind);
 macro_rules! slots {
     ($($variant:ident($policy:ty)),*) => {
         #[derive(Clone)]
+        #[repr(u8)]
         pub(super) enum Kind {
             $($variant($policy),)*
             Custom(Arc<dyn Policy>),
@@ -144,6 +147,19 @@ into_policy!(
 );
 
 impl Slot {
+    /// Asks the policy where its kind is known, so that the answer needs no second look at what it
+    /// is.
+    #[inline(always)]
+    pub(super) fn admit<A: Held>(
+        &self,
+        i: usize,
+        track: &mut Track<A>,
+        call: &Call<'_>,
+        refused: &mut Option<Rejected>,
+    ) -> Admitted {
+        each!(&self.0, p => track.admit(i, p, call, refused))
+    }
+
     /// Whether `exit` does anything when the call succeeds. A walk passes those by that do not.
     pub(super) fn minds_success(&self) -> bool {
         match &self.0 {

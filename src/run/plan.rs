@@ -2,7 +2,7 @@
 use crate::dialect::Standard;
 use crate::policy::{Call, Listener, Outcome, Policy, Role, Told};
 use crate::run::tickets::{Held, One};
-use crate::run::walk::{Inward, Track};
+use crate::run::walk::{Admitted, Inward, Track};
 use crate::{Name, Observer, Rejected};
 use std::sync::Arc;
 
@@ -18,6 +18,18 @@ pub trait Stack {
     #[inline(always)]
     fn observer(&self) -> Option<&dyn Observer> {
         None
+    }
+
+    /// As `at(i).enter(call)`, with the answer taken into the track.
+    #[inline(always)]
+    fn admit(
+        &self,
+        i: usize,
+        track: &mut Track<Self::Tickets>,
+        call: &Call<'_>,
+        refused: &mut Option<Rejected>,
+    ) -> Admitted {
+        track.admit(i, self.at(i), call, refused)
     }
 
     #[inline(always)]

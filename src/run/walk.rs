@@ -34,6 +34,13 @@ pub enum Inward {
     Refused,
 }
 
+/// What came of asking one policy. `No`: the refusal lies where the caller said.
+pub enum Admitted {
+    Yes,
+    No,
+    Not(Enter),
+}
+
 pub(crate) enum Woken {
     Park,
     Go,
@@ -74,6 +81,31 @@ impl<A: Held> Track<A> {
         }
     }
 
+    /// Asks one policy.
+    #[inline(always)]
+    pub(crate) fn admit<P: Policy + ?Sized>(
+        &mut self,
+        i: usize,
+        policy: &P,
+        call: &Call<'_>,
+        refused: &mut Option<Rejected>,
+    ) -> Admitted {
+        match policy.enter(call) {
+            Enter::Proceed(ticket) => self.held.put(i, ticket.0),
+            Enter::Within(limit) => self.limit(i, limit),
+            Enter::Hedge { ticket, after } => {
+                self.held.put(i, ticket.0);
+                self.expect_hedge(i, after);
+            }
+            Enter::Reject(reason) => {
+                *refused = Some(Rejected::new(policy.name(), reason));
+                return Admitted::No;
+            }
+            other => return Admitted::Not(other),
+        }
+        Admitted::Yes
+    }
+
     #[inline(always)]
     pub(crate) fn inward<S: Stack<Tickets = A> + ?Sized>(
         &mut self,
@@ -83,15 +115,11 @@ impl<A: Held> Track<A> {
     ) -> Inward {
         let mut i = self.held.len();
         while i < stack.depth() {
-            match stack.at(i).enter(call) {
-                Enter::Proceed(ticket) => self.held.put(i, ticket.0),
-                Enter::Within(limit) => self.limit(i, limit),
-                Enter::Hedge { ticket, after } => {
-                    self.held.put(i, ticket.0);
-                    self.expect_hedge(i, after);
-                }
-                other => {
-                    if let Some(stop) = self.detour(stack, i, other, call, refused) {
+            match stack.admit(i, self, call, refused) {
+                Admitted::Yes => {}
+                Admitted::No => return Inward::Refused,
+                Admitted::Not(yet) => {
+                    if let Some(stop) = self.detour(stack, i, yet, call, refused) {
                         return stop;
                     }
                 }
