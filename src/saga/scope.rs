@@ -12,7 +12,7 @@ use crate::error::Check;
 use crate::event::UndoOutcome;
 use crate::retry::Backoff;
 use crate::{BuildError, Event, Name, Observer, Retry, Timeout, event};
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, io::Write as _, sync::Arc, time::Duration};
 
 /// Runs `f` as a saga with the default settings, and nobody who hears of it. See [`Scope::run`].
 ///
@@ -144,7 +144,10 @@ impl Scope {
     /// error is the last place left: money may hang on it.
     fn cry(&self, step: Name, error: &str) {
         if self.0.observer.is_none() {
-            eprintln!(
+            // Not `eprintln!`: it panics when nobody reads the other end, and this runs in
+            // destructors.
+            let _ = writeln!(
+                std::io::stderr(),
                 "seawall: saga `{}` left step `{step}` applied: {error}",
                 self.0.name
             );
