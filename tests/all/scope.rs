@@ -455,3 +455,89 @@ fn it_can_be_spawned_and_unwinds_out_of_a_poll_without_a_runtime() {
     assert!(poll().is_err());
     assert_eq!(log.all(), ["a 1"]);
 }
+
+/// What was left used to be written with `eprintln!`, which panics when standard error is a pipe
+/// that nobody reads any more: out of a destructor, which aborts the process during an unwinding.
+#[test]
+fn a_broken_standard_error_hurts_nobody() {
+    const CHILD: &str = "SEAWALL_BROKEN_STDERR";
+    if std::env::var_os(CHILD).is_some() {
+        // Until the parent has closed our standard error.
+        let _ = std::io::read_to_string(std::io::stdin());
+        let log = Log::default();
+        let mut run = spawn(saga::scope(async |saga| {
+            log.step(&saga, "a", 0);
+            pending::<Result<(), &str>>().await
+        }));
+        assert_pending!(run.poll());
+        return drop(run);
+    }
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "scope::a_broken_standard_error_hurts_nobody"])
+        .args(["--nocapture", "--test-threads=1"])
+        .env(CHILD, "1")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}
+
+/// The undo of an inner scope and that of the outer one used to run side by side.
+#[tokio::test(start_paused = true)]
+async fn an_inner_scope_that_is_dropped_with_the_outer_one_is_undone_before_it() {
+    let log = Log::default();
+    let mut run = spawn(saga::scope(async |outer| {
+        log.step(&outer, "outer", 0);
+        saga::scope(async |middle| {
+            middle.ran("nothing to undo");
+            saga::scope(async |inner| {
+                slow_step(&log, &inner, "inner");
+                pending::<Result<(), &str>>().await
+            })
+            .await
+            .map_err(|e| e.into_error())
+        })
+        .await
+        .map_err(|e| e.into_error())
+    }));
+    assert_pending!(run.poll());
+    drop(run);
+    tokio::time::sleep(2 * S).await;
+    assert_eq!(log.all(), ["inner", "outer 1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_inner_scope_that_is_dropped_by_a_failure_beside_it_is_undone_before_the_outer_one() {
+    let log = Log::default();
+    let error = saga::scope(async |outer| {
+        log.step(&outer, "outer", 0);
+        let inner = saga::scope(async |inner| {
+            slow_step(&log, &inner, "inner");
+            pending::<Result<(), &str>>().await
+        });
+        let inner = async { inner.await.map_err(|e| e.into_error()) };
+        let declined = async { Err::<(), _>("declined") };
+        tokio::try_join!(inner, declined)
+    })
+    .await
+    .unwrap_err();
+    assert_eq!(log.all(), ["inner", "outer 1"]);
+    assert!(error.is_undone());
+}
+
+/// A step whose compensation takes a second.
+fn slow_step(log: &Log, saga: &Saga, name: &'static str) {
+    let log = log.clone();
+    saga.on_abort(name, move || {
+        let log = log.clone();
+        async move {
+            tokio::time::sleep(S).await;
+            log.add(name);
+            Ok::<_, &str>(())
+        }
+    });
+}

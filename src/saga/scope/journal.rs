@@ -1,9 +1,10 @@
 //! What a running scope remembers: its steps, and how to undo them.
-use super::Scope;
+use super::{Scope, StepReport};
 use crate::Name;
 use crate::event::{UndoOutcome, contain};
 use parking_lot::Mutex;
-use std::{fmt, pin::Pin, sync::Arc};
+use std::{cell::RefCell, fmt, pin::Pin, sync::Arc};
+use tokio::task::JoinHandle;
 
 /// One try of a compensation, its error as text.
 pub(super) type Try = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
@@ -29,6 +30,34 @@ impl Drop for Entry {
 pub(super) struct Journal {
     pub(super) scope: Scope,
     steps: Mutex<Option<Vec<Entry>>>,
+    /// Undos of scopes that were dropped within this one: their steps came after ours.
+    inner: Mutex<Vec<InnerUndo>>,
+}
+
+/// The undo of a dropped scope, in a task of its own.
+pub(super) type InnerUndo = JoinHandle<Vec<StepReport>>;
+
+thread_local! {
+    /// The run whose operation is being polled or dropped on this thread, the innermost.
+    static CURRENT: RefCell<Option<Arc<Journal>>> = const { RefCell::new(None) };
+}
+
+/// The run within whose operation this is.
+pub(super) fn current() -> Option<Arc<Journal>> {
+    CURRENT.try_with(|current| current.borrow().clone()).ok()?
+}
+
+fn swap_current(to: Option<Arc<Journal>>) -> Option<Arc<Journal>> {
+    CURRENT.try_with(|current| current.replace(to)).ok()?
+}
+
+/// Where this thread was before it came to a run's operation, and will be after.
+pub(super) struct Within(Option<Arc<Journal>>);
+
+impl Drop for Within {
+    fn drop(&mut self) {
+        drop(swap_current(self.0.take()));
+    }
 }
 
 impl Journal {
@@ -36,7 +65,25 @@ impl Journal {
         Journal {
             scope,
             steps: Mutex::new(Some(Vec::new())),
+            inner: Mutex::new(Vec::new()),
         }
+    }
+
+    /// This run's operation is polled or dropped, until the answer is dropped.
+    pub(super) fn enter(self: &Arc<Self>) -> Within {
+        Within(swap_current(Some(self.clone())))
+    }
+
+    /// A scope within this one was dropped; what it undoes comes before what this one does.
+    pub(super) fn wait_for(&self, undos: impl IntoIterator<Item = InnerUndo>) {
+        let mut inner = self.inner.lock();
+        inner.retain(|undo| !undo.is_finished());
+        inner.extend(undos);
+    }
+
+    /// What has to be waited for before this run's steps are undone.
+    pub(super) fn take_inner(&self) -> Vec<InnerUndo> {
+        std::mem::take(&mut self.inner.lock())
     }
 
     fn note(&self, entry: Entry) {

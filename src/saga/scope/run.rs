@@ -1,5 +1,5 @@
 //! The future of a scope: acts, and undoes if that ends badly.
-use super::journal::{Entry, Journal};
+use super::journal::{Entry, Journal, current};
 use super::undo::Undoing;
 use super::{Saga, Scope, ScopeError, StepReport};
 use crate::event::contain;
@@ -22,6 +22,9 @@ type Undo = Pin<Box<dyn Future<Output = Vec<StepReport>> + Send>>;
 /// it spawns a task that undoes its steps and outlives it.
 ///
 /// Nothing happens before it is polled.
+///
+/// Scopes nest. An inner one that is dropped with the outer one, or while that one goes on, is
+/// undone before the outer one's steps are, if those have to be: its steps came after them.
 ///
 /// # Cancel safety
 /// Dropping it drops the operation and hands the compensations, or those that remain, to a task on
@@ -71,12 +74,14 @@ where
         let mut this = self.project();
         if let Some(begin) = this.begin.take() {
             let saga = Saga::new(this.journal.clone());
+            let _inside = this.journal.enter();
             match catch_unwind(AssertUnwindSafe(|| begin(saga))) {
                 Ok(acting) => this.acting.set(Some(acting)),
                 Err(panic) => *this.end = Some(End::Panicked(panic)),
             }
         }
         if let Some(acting) = this.acting.as_mut().as_pin_mut() {
+            let inside = this.journal.enter();
             let answer = catch_unwind(AssertUnwindSafe(|| acting.poll(cx)));
             let ended = match answer {
                 Ok(Poll::Pending) => return Poll::Pending,
@@ -85,8 +90,10 @@ where
                 Err(panic) => Err(End::Panicked(panic)),
             };
             this.acting.set(None);
+            drop(inside);
             match ended {
                 Ok(value) => {
+                    hand_out(this.journal);
                     drop(this.journal.close());
                     return Poll::Ready(Ok(value));
                 }
@@ -101,7 +108,7 @@ where
         this.unheard.fetch_or(unheard, Ordering::Release);
         let undoing = this.undoing.get_or_insert_with(|| {
             let steps = this.journal.close();
-            undo(&this.journal.scope, steps, this.unheard)
+            undo(this.journal, steps, this.unheard)
         });
         let steps = ready!(undoing.as_mut().poll(cx));
         *this.undoing = None;
@@ -120,25 +127,41 @@ where
 impl<F, Fut, E> PinnedDrop for ScopeRun<F, Fut, E> {
     fn drop(self: Pin<&mut Self>) {
         let mut this = self.project();
+        let inside = this.journal.enter();
         contain((), || this.acting.set(None));
+        drop(inside);
         this.unheard.store(true, Ordering::Release);
         let undoing = match this.undoing.take() {
             Some(undoing) => undoing,
             None => {
                 let steps = this.journal.close();
                 if steps.iter().all(|step| step.undo.is_none()) {
-                    return;
+                    return hand_out(this.journal);
                 }
-                undo(&this.journal.scope, steps, this.unheard)
+                undo(this.journal, steps, this.unheard)
             }
         };
         match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(undoing)),
+            Ok(runtime) => {
+                let task = runtime.spawn(undoing);
+                if let Some(outer) = current() {
+                    outer.wait_for([task]);
+                }
+            }
             Err(_) => drop(undoing),
         }
     }
 }
 
-fn undo(scope: &Scope, steps: Vec<Entry>, unheard: &Arc<AtomicBool>) -> Undo {
-    Box::pin(Undoing::new(scope.clone(), steps, unheard.clone()).run())
+/// Nothing to undo here: what has to be waited for, the run around this one has to wait for.
+fn hand_out(journal: &Journal) {
+    let inner = journal.take_inner();
+    if let Some(outer) = current() {
+        outer.wait_for(inner);
+    }
+}
+
+fn undo(journal: &Journal, steps: Vec<Entry>, unheard: &Arc<AtomicBool>) -> Undo {
+    let inner = journal.take_inner();
+    Box::pin(Undoing::new(journal.scope.clone(), inner, steps, unheard.clone()).run())
 }

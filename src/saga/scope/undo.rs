@@ -1,5 +1,5 @@
 //! Undoing: each compensation in turn, retried under the crate's own policies, none forgotten.
-use super::journal::{Compensation, Entry, Try};
+use super::journal::{Compensation, Entry, InnerUndo, Try};
 use super::{Scope, StepOutcome, StepReport};
 use crate::event::{UndoOutcome, contain};
 use crate::{Error, Name};
@@ -20,6 +20,8 @@ use std::{
 /// Dropped before its end, by a runtime that shuts down say, it tells which steps are left.
 pub(super) struct Undoing {
     scope: Scope,
+    /// What runs already and comes first.
+    inner: Vec<InnerUndo>,
     steps: Vec<Entry>,
     done: Vec<StepReport>,
     tries: Tries,
@@ -31,9 +33,15 @@ pub(super) struct Undoing {
 type Tries = Mutex<(u32, String)>;
 
 impl Undoing {
-    pub(super) fn new(scope: Scope, steps: Vec<Entry>, unheard: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(
+        scope: Scope,
+        inner: Vec<InnerUndo>,
+        steps: Vec<Entry>,
+        unheard: Arc<AtomicBool>,
+    ) -> Self {
         Undoing {
             scope,
+            inner,
             steps,
             done: Vec::new(),
             tries: Tries::default(),
@@ -43,6 +51,11 @@ impl Undoing {
 
     /// Deals with every step, the latest first. Gives the reports in the order of the steps.
     pub(super) async fn run(mut self) -> Vec<StepReport> {
+        while let Some(inner) = self.inner.last_mut() {
+            // They report by themselves, also when their runtime ends.
+            let _ = inner.await;
+            self.inner.pop();
+        }
         while let Some(Entry { name, undo }) = self.steps.last_mut() {
             let name = *name;
             let outcome = match undo {
