@@ -27,8 +27,8 @@ use window::Window;
 /// ```
 ///
 /// Deposits and retries both age out, in tenths of the window: at an age between nine tenths of it
-/// and the whole. Under heavy traffic up to one first attempt in a hundred is entered late, which
-/// saves a lock and a reading of the clock on nearly every call.
+/// and the whole. Under heavy traffic up to one first attempt in a hundred is entered late, and ages
+/// from the entry before it, which saves a lock and a reading of the clock on nearly every call.
 ///
 /// The algorithm is that of Finagle's `RetryBudget` (and of tower's `TpsBudget` after it), with the
 /// floor reserved per window as there; Envoy's `retry_budget` bounds concurrent retries instead.
@@ -118,7 +118,11 @@ impl RetryBudget {
     fn entered<T>(&self, now: Instant, then: impl FnOnce(&mut Window) -> T) -> T {
         let mut books = self.0.books.lock();
         let late = self.0.late.swap(0, Relaxed);
-        books.deposit(u64::from(late), now);
+        // As many as there was slack for may have been made long ago: they count as made when the
+        // books were last opened, so that none earns retries for longer than the window.
+        let old = late.min(self.0.slack.load(Relaxed));
+        books.deposit_late(u64::from(old));
+        books.deposit(u64::from(late - old), now);
         let slack = u32::try_from(books.slack()).unwrap_or(u32::MAX);
         self.0.slack.store(slack.min(MOST_LATE), Relaxed);
         then(&mut books)
@@ -253,6 +257,24 @@ mod tests {
             budget.0.books.lock().available(now),
             128 + 12_800 + 1_000 - 1
         );
+    }
+
+    /// First attempts that were to be entered late used to count from when they were entered, an
+    /// hour of silence later, say.
+    #[tokio::test(start_paused = true)]
+    async fn first_attempts_that_are_entered_late_age_from_when_they_were_made() {
+        let budget = RetryBudget::new(1.0).floor_per_second(0.0).build().unwrap();
+        let late = || budget.0.late.load(Relaxed);
+        for _ in 0..12_800 {
+            budget.deposit(clock::now);
+        }
+        while late() < 10 {
+            budget.deposit(clock::now);
+        }
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        assert_eq!(budget.available(), 0);
+        budget.deposit(clock::now);
+        assert_eq!(budget.available(), 1);
     }
 
     #[test]

@@ -54,9 +54,12 @@ impl Window {
 
     pub(super) fn deposit(&mut self, count: u64, now: Instant) {
         self.advance(now);
-        let [youngest, ..] = &mut self.slots;
-        youngest.deposits = youngest.deposits.saturating_add(count);
-        self.sum.deposits = self.sum.deposits.saturating_add(count);
+        self.add(count);
+    }
+
+    /// First attempts made at some time since the last entry: they count from there.
+    pub(super) fn deposit_late(&mut self, count: u64) {
+        self.add(count);
     }
 
     pub(super) fn withdraw(&mut self, now: Instant) -> bool {
@@ -88,6 +91,12 @@ impl Window {
     /// those in the window.
     pub(super) fn slack(&self) -> u64 {
         self.sum.deposits / 128
+    }
+
+    fn add(&mut self, deposits: u64) {
+        let [youngest, ..] = &mut self.slots;
+        youngest.deposits = youngest.deposits.saturating_add(deposits);
+        self.sum.deposits = self.sum.deposits.saturating_add(deposits);
     }
 
     /// Time that arrives out of order belongs to the youngest slot.
