@@ -18,6 +18,9 @@
 //! | is dropped while compensating | the rest by a spawned task, from where it stands | – |
 //! | is dropped outside a runtime, or the runtime ends | left, and told so | – |
 //!
+//! Scopes nest: an inner one that has ended well is to the outer one a step like others, and one
+//! that is dropped before its end is undone before the steps of the outer one are.
+//!
 //! | a compensation | then |
 //! |---|---|
 //! | answers `Ok` | `Undone` |

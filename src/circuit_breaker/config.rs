@@ -58,10 +58,11 @@ impl CircuitBreakerConfig {
 
     /// Trips when at least this share of the calls in a window, failed or not, took strictly longer
     /// than `slower_than`, from the breaker's own place in the stack. The ratio is above 0.0 and at
-    /// most 1.0. The probes are judged by it too. Reads the clock at both ends of a call. Default:
-    /// off.
+    /// most 1.0. The probes are judged by it too. Default: off.
     ///
-    /// Right for calls of up to 76 hours.
+    /// Reads the clock at both ends of a call, once per poll of its future: an operation that is
+    /// ready at its first poll took no time, however long that poll was. Right for calls of up to
+    /// 76 hours.
     pub fn slow_call_rate(mut self, ratio: f64, slower_than: Duration) -> Self {
         self.settings.slow_call_rate = Some((ratio, slower_than));
         self

@@ -2,49 +2,61 @@ use crate::Name;
 use std::{fmt, time::Duration};
 
 /// Why a policy said no.
+///
+/// The attempt that was refused was not sent, but for [`TimedOut`](Reason::TimedOut),
+/// [`Expired`](Reason::Expired) and [`NoTimer`](Reason::NoTimer); earlier attempts of the same call may have been:
+/// [`Rejected::started`] counts all of them. Whatever the policies held has been given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
     /// A circuit breaker is open, or half-open with all its probes out. `None`: it is half-open,
-    /// and nobody knows when a probe comes back.
+    /// and nobody knows when a probe comes back. Trying again earlier than that is refused again.
     CircuitOpen {
         /// When it will let a probe through.
         retry_after: Option<Duration>,
     },
-    /// A circuit breaker was opened by hand and stays so until it is closed by hand.
+    /// A circuit breaker was opened by hand and stays so until it is closed by hand. No retry
+    /// repeats it.
     CircuitIsolated,
-    /// All of a bulkhead's permits are out and its queue has no place left.
+    /// All of a bulkhead's permits are out and its queue has no place left, or its limit is zero.
+    /// Trying again makes sense once calls have ended; at once, it only makes the load heavier.
     BulkheadFull,
-    /// The turn in a bulkhead's queue did not come within the longest wait.
+    /// The turn in a bulkhead's queue did not come within the longest wait. The place is given up:
+    /// whoever tries again stands at the end of the line.
     QueueTimeout {
         /// The longest wait.
         after: Duration,
     },
-    /// A rate limit is spent.
+    /// A rate limit is spent. Nothing was taken from it.
     RateLimited {
         /// When a call of this weight will be let through, if nobody comes before.
         retry_after: Duration,
     },
-    /// The call weighs more than a rate limit's burst: it will never be let through.
+    /// The call weighs more than a rate limit's burst: it will never be let through, and no retry
+    /// repeats it. Send less at a time.
     ExceedsBurst {
         /// The call's weight.
         weight: u32,
         /// The limit's burst.
         burst: u32,
     },
-    /// A timeout ended the call, or the wait it was in.
+    /// A timeout ended the call, or the wait it was in. An attempt that was cut off may have done its
+    /// work, and may go on doing it: repeat only what may be done twice.
     TimedOut {
         /// The time allowed.
         after: Duration,
     },
-    /// A wait that a policy asked for would end after an enclosing deadline, so it was not begun.
+    /// A wait that a policy asked for would end after an enclosing deadline, so it was not begun and
+    /// holds nothing. With a later deadline, or after that time, it may be let through.
     DeadlineTooClose {
         /// The wait that did not fit.
         wait: Duration,
     },
-    /// The time a policy asked for has passed, and it gave no reason of its own.
+    /// The time a policy asked for has passed, and it gave no reason of its own: for policies written
+    /// elsewhere. As [`TimedOut`](Reason::TimedOut), the attempt may have been sent.
     Expired,
-    /// The call has to wait, and there is no tokio runtime with a time driver to wake it.
+    /// The call has to wait, and there is no tokio runtime with a time driver to wake it. An attempt
+    /// that was under way has been dropped. Build the runtime with `enable_time`; no retry repeats it.
     NoTimer,
     /// For policies written elsewhere.
     Other(&'static str),

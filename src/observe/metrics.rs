@@ -8,7 +8,9 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// Counts events by the `metrics` crate's recorder, as the tables in [`observe`](super) say.
 ///
-/// One for all pipelines will do; clones are the same one. Breakers of the same name share a gauge.
+/// One for all pipelines will do; clones are the same one. Breakers of the same name share a gauge,
+/// which follows the one that has changed most often: name them apart, and make a new observer
+/// where breakers are built anew under their old names.
 ///
 /// The gauge of a breaker's state ends at its latest state, also when two changes are told in the
 /// wrong order, if one observer, or its clones, hear of both.

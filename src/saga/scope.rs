@@ -208,6 +208,9 @@ impl ScopeConfig {
 
     /// The longest that one try may take; then it has failed. [`Duration::MAX`] is no limit; zero
     /// is refused at build. Default: 10 s.
+    ///
+    /// This limit and the [backoff](ScopeConfig::undo_backoff) need a tokio runtime with its time
+    /// driver: without one, a compensation that has to wait is left, and told so.
     pub fn undo_timeout(mut self, timeout: Duration) -> Self {
         self.undo_timeout = timeout;
         self
