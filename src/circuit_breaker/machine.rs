@@ -313,6 +313,17 @@ mod tests {
     }
 
     #[test]
+    fn the_hint_of_a_probe_that_has_lost_its_slot_opens_nothing() {
+        let mut m = tripped(0);
+        let hung = [probe(&mut m, 100), probe(&mut m, 100)];
+        let heir = probe(&mut m, 150);
+        let said = Said::Throttled(Some(Duration::from_nanos(30)));
+        assert_eq!(m.probe_over(m.generation, hung[0], said, 160), None);
+        assert_eq!(m.state, State::HalfOpen);
+        assert!(m.probe_over(m.generation, heir, said, 160).is_some());
+    }
+
+    #[test]
     fn nothing_of_an_earlier_generation_moves_it() {
         let mut m = machine();
         let old = m.generation;

@@ -380,6 +380,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_call_that_is_counted_while_another_trips_it_moves_no_window() {
+        let breaker = CircuitBreaker::new("b")
+            .consecutive_failures(2)
+            .count_window(4)
+            .time_window(Duration::from_secs(1))
+            .build()
+            .unwrap();
+        let call = Call::at(clock::now());
+        // The word that the late one has read.
+        let word = breaker.0.word.load(Acquire);
+        let Enter::Proceed(Ticket(ticket)) = breaker.enter(&call) else {
+            panic!("closed");
+        };
+        for _ in 0..2 {
+            breaker.exit(Ticket(ticket), &Outcome::TimedOut, &call);
+        }
+        let tripped = breaker.0.snapshot(call.now());
+        assert_eq!(tripped.state, State::Open);
+        breaker.0.count(word, ticket, true, &call);
+        assert_eq!(breaker.0.snapshot(call.now()), tripped);
+    }
+
+    #[test]
     fn elapsed_survives_wrapping_and_a_clock_that_runs_backwards() {
         assert_eq!(elapsed(10, 35), 25);
         assert_eq!(elapsed(35, 10), 0);

@@ -529,6 +529,32 @@ async fn an_inner_scope_that_is_dropped_by_a_failure_beside_it_is_undone_before_
     assert!(error.is_undone());
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_a_scope_that_ended_well_had_dropped_is_undone_before_the_scope_around_it() {
+    let log = Log::default();
+    let error = saga::scope(async |outer| {
+        log.step(&outer, "outer", 0);
+        let middle = saga::scope(async |_| {
+            let slow = saga::scope(async |inner| {
+                slow_step(&log, &inner, "inner");
+                pending::<Result<(), &str>>().await
+            });
+            tokio::select! {
+                biased;
+                _ = slow => {}
+                () = ready(()) => {}
+            }
+            Ok::<_, &str>(())
+        });
+        assert!(middle.await.is_ok());
+        Err::<(), _>("declined")
+    })
+    .await
+    .unwrap_err();
+    assert_eq!(log.all(), ["inner", "outer 1"]);
+    assert!(error.is_undone());
+}
+
 /// A step whose compensation takes a second.
 fn slow_step(log: &Log, saga: &Saga, name: &'static str) {
     let log = log.clone();
