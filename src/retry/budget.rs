@@ -273,6 +273,7 @@ mod tests {
         }
         tokio::time::advance(Duration::from_secs(3600)).await;
         assert_eq!(budget.available(), 0);
+        tokio::time::advance(Duration::from_secs(3600)).await;
         budget.deposit(clock::now);
         assert_eq!(budget.available(), 1);
     }

@@ -555,6 +555,26 @@ async fn what_a_scope_that_ended_well_had_dropped_is_undone_before_the_scope_aro
     assert!(error.is_undone());
 }
 
+#[tokio::test]
+async fn an_operation_that_panics_while_it_is_dropped_is_undone_all_the_same() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("in the destructor");
+        }
+    }
+    let (log, heard) = (Log::default(), Heard::default());
+    let mut run = spawn(quick(&heard).run(async |saga| {
+        log.step(&saga, "a", 0);
+        let _bomb = Bomb;
+        pending::<Result<(), &str>>().await
+    }));
+    assert_pending!(run.poll());
+    drop(run);
+    tokio::task::yield_now().await;
+    assert_eq!(log.all(), ["a 1"]);
+}
+
 /// A step whose compensation takes a second.
 fn slow_step(log: &Log, saga: &Saga, name: &'static str) {
     let log = log.clone();

@@ -93,7 +93,6 @@ where
             drop(inside);
             match ended {
                 Ok(value) => {
-                    hand_out(this.journal);
                     drop(this.journal.close());
                     return Poll::Ready(Ok(value));
                 }
