@@ -1,6 +1,9 @@
 //! The in-process saga scope: what is undone, in which order, by whom, and who is told.
 #![allow(clippy::disallowed_methods)] // the clock is paused
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+mod ends;
+mod nested;
+
 use crate::support::{Heard, MS, S};
 use seawall::retry::Backoff;
 use seawall::saga::{self, Saga, Scope, ScopeConfig, StepOutcome};
@@ -389,25 +392,6 @@ async fn a_step_registered_after_the_end_is_reported_as_left() {
 }
 
 #[tokio::test]
-async fn scopes_nest_and_an_inner_one_that_succeeded_is_undone_as_one_step() {
-    let log = Log::default();
-    let error = saga::scope(async |outer| {
-        saga::scope(async |inner| {
-            log.step(&inner, "inner", 0);
-            Ok::<_, &str>(())
-        })
-        .await
-        .map_err(|e| e.into_error())?;
-        log.step(&outer, "whole", 0);
-        Err::<(), _>("declined")
-    })
-    .await
-    .unwrap_err();
-    assert_eq!(log.all(), ["whole 1"]);
-    assert!(error.is_undone());
-}
-
-#[tokio::test]
 async fn a_listener_and_captures_that_panic_hurt_nobody() {
     struct Bomb;
     impl Drop for Bomb {
@@ -454,136 +438,4 @@ fn it_can_be_spawned_and_unwinds_out_of_a_poll_without_a_runtime() {
     assert!(!poll().unwrap());
     assert!(poll().is_err());
     assert_eq!(log.all(), ["a 1"]);
-}
-
-/// What was left used to be written with `eprintln!`, which panics when standard error is a pipe
-/// that nobody reads any more: out of a destructor, which aborts the process during an unwinding.
-#[test]
-fn a_broken_standard_error_hurts_nobody() {
-    const CHILD: &str = "SEAWALL_BROKEN_STDERR";
-    if std::env::var_os(CHILD).is_some() {
-        // Until the parent has closed our standard error.
-        let _ = std::io::read_to_string(std::io::stdin());
-        let log = Log::default();
-        let mut run = spawn(saga::scope(async |saga| {
-            log.step(&saga, "a", 0);
-            pending::<Result<(), &str>>().await
-        }));
-        assert_pending!(run.poll());
-        return drop(run);
-    }
-    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "scope::a_broken_standard_error_hurts_nobody"])
-        .args(["--nocapture", "--test-threads=1"])
-        .env(CHILD, "1")
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    drop(child.stderr.take());
-    drop(child.stdin.take());
-    assert!(child.wait().unwrap().success());
-}
-
-/// The undo of an inner scope and that of the outer one used to run side by side.
-#[tokio::test(start_paused = true)]
-async fn an_inner_scope_that_is_dropped_with_the_outer_one_is_undone_before_it() {
-    let log = Log::default();
-    let mut run = spawn(saga::scope(async |outer| {
-        log.step(&outer, "outer", 0);
-        saga::scope(async |middle| {
-            middle.ran("nothing to undo");
-            saga::scope(async |inner| {
-                slow_step(&log, &inner, "inner");
-                pending::<Result<(), &str>>().await
-            })
-            .await
-            .map_err(|e| e.into_error())
-        })
-        .await
-        .map_err(|e| e.into_error())
-    }));
-    assert_pending!(run.poll());
-    drop(run);
-    tokio::time::sleep(2 * S).await;
-    assert_eq!(log.all(), ["inner", "outer 1"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_inner_scope_that_is_dropped_by_a_failure_beside_it_is_undone_before_the_outer_one() {
-    let log = Log::default();
-    let error = saga::scope(async |outer| {
-        log.step(&outer, "outer", 0);
-        let inner = saga::scope(async |inner| {
-            slow_step(&log, &inner, "inner");
-            pending::<Result<(), &str>>().await
-        });
-        let inner = async { inner.await.map_err(|e| e.into_error()) };
-        let declined = async { Err::<(), _>("declined") };
-        tokio::try_join!(inner, declined)
-    })
-    .await
-    .unwrap_err();
-    assert_eq!(log.all(), ["inner", "outer 1"]);
-    assert!(error.is_undone());
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_a_scope_that_ended_well_had_dropped_is_undone_before_the_scope_around_it() {
-    let log = Log::default();
-    let error = saga::scope(async |outer| {
-        log.step(&outer, "outer", 0);
-        let middle = saga::scope(async |_| {
-            let slow = saga::scope(async |inner| {
-                slow_step(&log, &inner, "inner");
-                pending::<Result<(), &str>>().await
-            });
-            tokio::select! {
-                biased;
-                _ = slow => {}
-                () = ready(()) => {}
-            }
-            Ok::<_, &str>(())
-        });
-        assert!(middle.await.is_ok());
-        Err::<(), _>("declined")
-    })
-    .await
-    .unwrap_err();
-    assert_eq!(log.all(), ["inner", "outer 1"]);
-    assert!(error.is_undone());
-}
-
-#[tokio::test]
-async fn an_operation_that_panics_while_it_is_dropped_is_undone_all_the_same() {
-    struct Bomb;
-    impl Drop for Bomb {
-        fn drop(&mut self) {
-            panic!("in the destructor");
-        }
-    }
-    let (log, heard) = (Log::default(), Heard::default());
-    let mut run = spawn(quick(&heard).run(async |saga| {
-        log.step(&saga, "a", 0);
-        let _bomb = Bomb;
-        pending::<Result<(), &str>>().await
-    }));
-    assert_pending!(run.poll());
-    drop(run);
-    tokio::task::yield_now().await;
-    assert_eq!(log.all(), ["a 1"]);
-}
-
-/// A step whose compensation takes a second.
-fn slow_step(log: &Log, saga: &Saga, name: &'static str) {
-    let log = log.clone();
-    saga.on_abort(name, move || {
-        let log = log.clone();
-        async move {
-            tokio::time::sleep(S).await;
-            log.add(name);
-            Ok::<_, &str>(())
-        }
-    });
 }
