@@ -76,6 +76,9 @@ pub trait Policy: Send + Sync + 'static {
     /// passed (`Wait`, [`Enter::Within`], [`Enter::Hedge`]), or a hedged attempt has failed. The
     /// answer's ticket takes the place of the old one; after `Reject`, the old one still gets its
     /// `exit`.
+    ///
+    /// A task can be polled for reasons of its own, so a call in [`Enter::Wait`] may be resumed
+    /// before either has come: look, and answer `Wait` again. (The default refuses.)
     fn resume(&self, ticket: Ticket, call: &Call<'_>) -> Enter {
         let _ = (ticket, call);
         Enter::Reject(Reason::Expired)

@@ -258,6 +258,8 @@ impl<A: Held> Track<A> {
                     return None;
                 }
                 if !self.fits(i, until, call) {
+                    // It takes the place of the ticket that waited, if there was one.
+                    self.held.take(i);
                     stack.at(i).exit(ticket, &Outcome::Unused, call);
                     let reason = Reason::DeadlineTooClose { wait };
                     *refused = Some(Rejected::new(stack.at(i).name(), reason));
@@ -338,26 +340,37 @@ impl<A: Held> Track<A> {
         match self.phase {
             // At equal instants a wait ends before a deadline cuts it off.
             Phase::Delayed if fired && self.until.is_none_or(|until| until <= call.now()) => {
+                // Where the task was not polled for long, a deadline may be over too: then nothing
+                // is sent any more.
+                if let cut @ Woken::Cut(..) = self.expired(stack, call) {
+                    return cut;
+                }
                 self.phase = Phase::Enter;
                 self.tell_waited(stack, i, call);
                 return Woken::Go;
             }
             Phase::Waiting => {
-                let old = Ticket(self.held.get(i));
+                let mut old = Ticket(self.held.get(i));
                 let mut answer = stack.at(i).resume(old, call);
                 if let Enter::Wait {
-                    until: Some(until), ..
+                    ticket,
+                    until: Some(until),
                 } = answer
                     && until <= call.now()
                 {
                     // Waiting for an instant that is past would spin.
-                    answer = Enter::Reject(Reason::Expired);
+                    (old, answer) = (ticket, Enter::Reject(Reason::Expired));
                 }
-                if let Enter::Wait { .. } = answer {
-                    // Still in line.
-                } else {
-                    self.phase = Phase::Enter;
+                let goes_on = match answer {
+                    Enter::Wait { .. } | Enter::Reject(_) => false,
+                    Enter::Delay { until, .. } => until <= call.now() || self.fits(i, until, call),
+                    _ => true,
+                };
+                if goes_on {
                     self.tell_waited(stack, i, call);
+                }
+                if !matches!(answer, Enter::Wait { .. }) {
+                    self.phase = Phase::Enter;
                 }
                 if let Enter::Reject(_) = answer {
                     self.held.take(i);
@@ -435,7 +448,7 @@ pub(crate) enum How {
     Answered(Class),
     TimedOut,
     Rejected,
-    /// A deadline around the hedge has passed: this frame's.
+    /// A deadline around the hedge has passed while several lanes were under way: this frame's.
     Outside {
         frame: usize,
         running: bool,

@@ -22,5 +22,6 @@ mod scope;
 mod settle;
 mod support;
 mod tower_surface;
+mod unruly;
 mod users;
 mod value;
