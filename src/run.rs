@@ -13,7 +13,8 @@
 //!        Pending -> earliest of {deadlines, delays, ends of waits, hedge} over all lanes -> the timer
 //!                   if it fires: delay over -> go on;  wait -> resume;  hedge -> resume: one more lane
 //!                                deadline -> resume: extend, or drop the attempt, settle further in
-//! race:  poll each lane; final answer -> drop and settle the others, latest first, go outward
+//! race:  a deadline around the hedge is asked once: it moves for every lane, or cuts each as it stands
+//!        poll each lane; final answer -> drop and settle the others, latest first, go outward
 //!        failure -> ask the hedge for one more lane at once; none left -> the kept answer goes outward
 //! drop:  each lane, latest first: drop the attempt, then exit: Unused for a ticket that waits,
 //!        Cancelled or Panicked for the rest
@@ -31,7 +32,7 @@ pub(crate) mod walk;
 
 use crate::policy::Call;
 use crate::{Classify, Error, Operation, Target};
-use lane::{Desk, Held, Lane, Step, poll_lane, straight};
+use lane::{Desk, Held, Lane, REPEATS_PER_POLL, Step, poll_lane, straight};
 use pin_project::{pin_project, pinned_drop};
 use plan::Plan;
 use race::{Cold, Contest, abandon, at_hedge, launch_if_due, next_wake, no_timer, poll_race};
@@ -42,7 +43,7 @@ use std::{
 };
 use timer::{Unavailable, poll_timer};
 use tokio::time::Sleep;
-use walk::Track;
+use walk::{Phase, Track};
 
 /// A guarded call, made by `run` on a policy or pipeline, or by a tower [`Guard`](crate::Guard).
 ///
@@ -165,6 +166,7 @@ where
         None => poll_lane(first.as_mut(), cx, desk, false, Some(step)),
         Some(_) => poll_race(first.as_mut(), race, cx, desk, false),
     };
+    let (mut races, mut firings) = (0, 0);
     loop {
         let mut fired = false;
         match polled {
@@ -175,6 +177,13 @@ where
                 if let Some(result) = at_hedge(first.as_mut(), race, end, desk) {
                     return Poll::Ready(result);
                 }
+                races += 1;
+                if races >= REPEATS_PER_POLL {
+                    // Not started again in this poll; but a deadline that is due is looked at.
+                    yield_turn(first.as_mut(), cx);
+                    polled = Poll::Pending;
+                    continue;
+                }
             }
             Poll::Pending => {
                 let Some(at) = next_wake(first.as_mut(), race, desk.call) else {
@@ -182,6 +191,11 @@ where
                 };
                 if let Err(Unavailable) = ready!(poll_timer(timer.as_mut(), at, cx)) {
                     return Poll::Ready(Err(Error::Rejected(no_timer(first, race, desk))));
+                }
+                firings += 1;
+                if firings > REPEATS_PER_POLL {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
                 desk.call.advance(at);
                 fired = true;
@@ -193,4 +207,14 @@ where
             Some(_) => poll_race(first.as_mut(), race, cx, desk, fired),
         };
     }
+}
+
+/// What would start at once starts at the next poll, which comes soon.
+#[cold]
+fn yield_turn<A, F>(first: Pin<&mut Lane<A, F>>, cx: &mut Context<'_>) {
+    let track = first.project().track;
+    if track.phase == Phase::Enter {
+        track.phase = Phase::Yielded;
+    }
+    cx.waker().wake_by_ref();
 }

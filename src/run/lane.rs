@@ -62,7 +62,7 @@ pub(crate) enum Step<T, E> {
 }
 
 /// Attempts without a wait between them that one poll makes before it lets others have a turn.
-const REPEATS_PER_POLL: u32 = 32;
+pub(crate) const REPEATS_PER_POLL: u32 = 32;
 
 /// The way of a call to which nothing happens: in, poll, out. The result moves nowhere else.
 #[inline(always)]

@@ -2,7 +2,7 @@
 use crate::clock::Instant;
 use crate::policy::{Call, Outcome, Policy};
 use crate::run::deadline::earlier;
-use crate::run::lane::{Desk, End, Held, Lane, may_repeat, poll_lane, retire};
+use crate::run::lane::{Desk, End, Held, Lane, REPEATS_PER_POLL, may_repeat, poll_lane, retire};
 use crate::run::plan::{Plan, Stack};
 use crate::run::tickets;
 use crate::run::walk::{How, Phase};
@@ -167,6 +167,7 @@ where
     O: Operation,
     H::Dialect: Classify<O::Ok, O::Err>,
 {
+    let mut launches = 0;
     loop {
         let mut more = false;
         let Some(race) = &mut contest.0 else {
@@ -204,7 +205,12 @@ where
         race.lanes.retain(|lane| lane.track.phase != Phase::Ended);
         desk.call.set_may_repeat(more);
         if more && launch(first.as_mut(), contest, desk) {
-            continue;
+            launches += 1;
+            if launches < REPEATS_PER_POLL {
+                continue;
+            }
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         let Some(race) = &mut contest.0 else {
             return Poll::Pending;

@@ -85,6 +85,142 @@ async fn a_further_wait_that_is_over_settles_its_own_ticket() {
     assert_eq!(line.exits.lock().unwrap()[..], ["2 Unused"]);
 }
 
+/// Repeats for ever, at once, whatever is further in.
+struct Always;
+impl Policy for Always {
+    fn name(&self) -> Name {
+        "always".into()
+    }
+    fn enter(&self, _: &Call<'_>) -> Enter {
+        Enter::Proceed(Ticket(0))
+    }
+    fn exit(&self, ticket: Ticket, outcome: &Outcome<'_>, call: &Call<'_>) -> Exit {
+        match outcome {
+            Outcome::Answered(Class::Transient) | Outcome::TimedOut if call.may_repeat() => {
+                Exit::Again {
+                    ticket,
+                    after: Duration::ZERO,
+                }
+            }
+            _ => Exit::Pass,
+        }
+    }
+    fn role(&self) -> Role {
+        Role::Repeat
+    }
+}
+
+/// One more lane whenever it is asked.
+struct Endless;
+impl Policy for Endless {
+    fn name(&self) -> Name {
+        "endless".into()
+    }
+    fn enter(&self, _: &Call<'_>) -> Enter {
+        let (ticket, after) = (Ticket(0), Some(Duration::ZERO));
+        Enter::Hedge { ticket, after }
+    }
+    fn resume(&self, ticket: Ticket, _: &Call<'_>) -> Enter {
+        let after = Some(Duration::ZERO);
+        Enter::Hedge { ticket, after }
+    }
+    fn exit(&self, _: Ticket, _: &Outcome<'_>, _: &Call<'_>) -> Exit {
+        Exit::Pass
+    }
+    fn role(&self) -> Role {
+        Role::Hedge
+    }
+}
+
+/// Allows no time at all.
+struct Hasty;
+impl Policy for Hasty {
+    fn name(&self) -> Name {
+        "hasty".into()
+    }
+    fn enter(&self, _: &Call<'_>) -> Enter {
+        Enter::Within(Duration::ZERO)
+    }
+    fn exit(&self, _: Ticket, _: &Outcome<'_>, _: &Call<'_>) -> Exit {
+        Exit::Pass
+    }
+}
+
+/// On a thread of its own, so that a spin fails the test rather than hang it.
+fn takes_turns(p: Pipeline, pends: bool) {
+    let (done, end) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let mut call = tokio_test::task::spawn(p.run(|| async {
+                if pends {
+                    std::future::pending::<()>().await;
+                }
+                Err::<(), _>(1)
+            }));
+            for _ in 0..3 {
+                assert!(call.poll().is_pending());
+                assert!(call.is_woken(), "it has more to do");
+            }
+            advance(2 * S).await;
+            let error = match call.poll() {
+                std::task::Poll::Ready(answer) => answer.unwrap_err(),
+                std::task::Poll::Pending => panic!("the deadline holds"),
+            };
+            assert!(error.rejected().unwrap().is_timeout());
+        });
+        done.send(()).unwrap();
+    });
+    end.recv_timeout(20 * S).expect("one poll comes to an end");
+}
+
+/// Each of these had one poll go on for ever, past the deadline.
+#[test]
+fn repeating_a_whole_race_for_ever_lets_others_have_their_turn() {
+    let p = Pipeline::builder("p")
+        .with(Timeout::after(S))
+        .with(Always)
+        .with(Hedge::after(S))
+        .build()
+        .unwrap();
+    takes_turns(p, false);
+}
+
+#[test]
+fn failing_in_endless_lanes_lets_others_have_their_turn() {
+    let p = Pipeline::builder("p")
+        .with(Timeout::after(S))
+        .with(Endless)
+        .build()
+        .unwrap();
+    takes_turns(p, false);
+}
+
+#[test]
+fn starting_endless_lanes_lets_others_have_their_turn() {
+    let p = Pipeline::builder("p")
+        .with(Timeout::after(S))
+        .with(Endless)
+        .build()
+        .unwrap();
+    takes_turns(p, true);
+}
+
+#[test]
+fn deadlines_of_no_time_let_others_have_their_turn() {
+    let p = Pipeline::builder("p")
+        .with(Timeout::after(S))
+        .with(Always)
+        .with(Hasty)
+        .build()
+        .unwrap();
+    takes_turns(p, true);
+}
+
 /// The runtime was away longer than backoff and deadline: an attempt was sent after its deadline,
 /// cut at once, and counted as the dependency's failure.
 #[tokio::test(start_paused = true)]
