@@ -5,7 +5,7 @@ use crate::policy::{Call, Outcome};
 use crate::run::plan::{Plan, Stack};
 use crate::run::tickets;
 use crate::run::walk::{How, Inward, Phase, Track, Woken};
-use crate::{Class, Classify, Error, Event, Operation, Rejected, Replay};
+use crate::{Class, Classify, Error, Event, Operation, Reason, Rejected, Replay};
 use pin_project::pin_project;
 use std::{
     pin::Pin,
@@ -99,7 +99,7 @@ where
         _ => return Step::Asleep,
     }
     let Some(mut attempt) = lane.attempt.as_mut().as_pin_mut() else {
-        return Step::Pending;
+        return nothing_left(plan, track, refused, *started, call);
     };
     let polled = attempt.as_mut().poll(cx);
     track.polling = false;
@@ -107,7 +107,7 @@ where
         track.phase = Phase::Running;
         return Step::Pending;
     };
-    *started += u32::from(O::sent(&attempt));
+    *started = started.saturating_add(u32::from(O::sent(&attempt)));
     lane.attempt.set(None);
     let class = plan.dialect().classify(&result, op.replay());
     if plan.is_observed() {
@@ -132,6 +132,25 @@ pub(crate) fn may_repeat<O: Operation>(op: &O, sent: bool) -> bool {
             Replay::IfUnsent => !sent,
             Replay::Never => false,
         }
+}
+
+/// The request was there when this lane was let in; another lane has sent it since.
+#[cold]
+fn nothing_left<H: Plan, T, E>(
+    plan: &H,
+    track: &mut Track<Held<H>>,
+    refused: &mut Option<Rejected>,
+    started: u32,
+    call: &Call<'_>,
+) -> Step<T, E> {
+    track.polling = false;
+    let why = Reason::Other("no copy of the request is left to send");
+    *refused = Some(Rejected::new(plan.name(), why));
+    call.set_may_repeat(false);
+    match refuse(plan.stack(), track, refused, How::Rejected, started, call) {
+        true => Step::Asleep,
+        false => Step::Refused,
+    }
 }
 
 /// Turns outward with a refusal. `true`: a policy wants another attempt.
@@ -272,7 +291,7 @@ pub(crate) fn retire<O: Operation>(
     started: &mut u32,
 ) -> bool {
     let sent = attempt.as_ref().as_pin_ref().is_some_and(|a| O::sent(&a));
-    *started += u32::from(sent);
+    *started = started.saturating_add(u32::from(sent));
     attempt.set(None);
     sent
 }

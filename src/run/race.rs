@@ -8,6 +8,7 @@ use crate::run::tickets;
 use crate::run::walk::{How, Phase};
 use crate::{Class, Classify, Error, Event, Operation, Reason, Rejected};
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
     task::{Context, Poll, Waker},
 };
@@ -248,9 +249,12 @@ pub(crate) fn no_timer<H: Plan, O: Operation>(
     race: &mut Contest<H, O>,
     desk: &mut Desk<'_, H, O>,
 ) -> Rejected {
-    let mut race = race.0.take();
-    let lanes = race.as_mut().map_or(&mut [][..], |race| &mut race.lanes);
+    let lanes = match &mut race.0 {
+        Some(race) => &mut race.lanes[..],
+        None => &mut [],
+    };
     stop(first.as_mut(), lanes, desk, &Outcome::Cancelled);
+    race.0 = None;
     first
         .project()
         .track
@@ -277,9 +281,12 @@ pub(crate) fn abandon<H: Plan, F, R>(
         }
     };
     let mut panicked = false;
+    let mut thrown = None;
     let mut end = |lane: Pin<&mut Lane<Held<H>, F>>| {
         let mut lane = lane.project();
-        lane.attempt.set(None);
+        // The tickets are owed their end even where dropping the attempt panics.
+        let dropped = catch_unwind(AssertUnwindSafe(|| lane.attempt.set(None)));
+        thrown = thrown.take().or(dropped.err());
         panicked |= lane.track.polling;
         let floor = lane.track.floor();
         lane.track
@@ -297,4 +304,9 @@ pub(crate) fn abandon<H: Plan, F, R>(
         .project()
         .track
         .settle(plan.stack(), 0, &fate(panicked), &call);
+    if let Some(thrown) = thrown
+        && !std::thread::panicking()
+    {
+        resume_unwind(thrown);
+    }
 }

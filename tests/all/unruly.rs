@@ -85,6 +85,71 @@ async fn a_further_wait_that_is_over_settles_its_own_ticket() {
     assert_eq!(line.exits.lock().unwrap()[..], ["2 Unused"]);
 }
 
+/// A permit was lost for ever.
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_panics_when_dropped_does_not_keep_tickets() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("mine")
+        }
+    }
+    for lanes in [1, 2] {
+        let (ledger, bulkhead) = (Ledger::new(), Bulkhead::new(2).build().unwrap());
+        let p = Pipeline::builder("p")
+            .with(ledger.at("outer"))
+            .with(Hedge::after(10 * MS))
+            .with(&bulkhead)
+            .with(ledger.at("inner"))
+            .build()
+            .unwrap();
+        let mut call = Box::pin(tokio_test::task::spawn(p.run(|| async {
+            let _bomb = Bomb;
+            std::future::pending::<Result<(), u8>>().await
+        })));
+        assert!(call.poll().is_pending());
+        if lanes == 2 {
+            advance(10 * MS).await;
+            assert!(call.poll().is_pending());
+        }
+        let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(call)));
+        assert!(dropped.is_err(), "the panic goes on");
+        assert_eq!(ledger.settled().len(), lanes + 1);
+        assert_eq!(bulkhead.in_flight(), 0);
+    }
+}
+
+/// A function that copies the request may say no later than at first: the lane that finds nothing
+/// left to send hung, and the call with it.
+#[tokio::test(start_paused = true)]
+async fn a_lane_with_nothing_left_to_send_ends() {
+    #[derive(Debug)]
+    struct Unique;
+    let copies = Arc::new(AtomicU32::new(2));
+    let ledger = Ledger::new();
+    let p = Pipeline::builder("p")
+        .with(ledger.at("outer"))
+        .with(Hedge::after(10 * MS))
+        .with(Retry::attempts(2).backoff(Backoff::constant(100 * MS)))
+        .with(ledger.at("lane"))
+        .build()
+        .unwrap();
+    let fails = service_fn(|_: Unique| async {
+        sleep(50 * MS).await;
+        Err::<(), _>("down")
+    });
+    let left = copies.clone();
+    let copy = move |_: &Unique| {
+        left.fetch_update(SeqCst, SeqCst, |n| n.checked_sub(1))
+            .is_ok()
+            .then_some(Unique)
+    };
+    let call = p.layer_with(copy).layer(fails).oneshot(Unique);
+    let error = tokio::time::timeout(S, call).await.expect("it ends");
+    assert_eq!(error.unwrap_err().into_inner(), Some("down"));
+    assert_eq!(ledger.settled().last().unwrap(), "outer: Transient");
+}
+
 /// Repeats for ever, at once, whatever is further in.
 struct Always;
 impl Policy for Always {
