@@ -9,7 +9,7 @@ use crate::run::plan::Stack;
 use crate::run::tickets::Held;
 use crate::run::walk::{Phase, Track, Woken};
 use crate::{Event, Reason, Rejected};
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Deadlines {
@@ -69,19 +69,34 @@ impl<A: Held> Track<A> {
         self.deadlines.armed &= bit(i) - 1;
     }
 
-    /// The outermost deadline that is due, unless its policy grants more time.
+    fn is_due(&self, i: usize, call: &Call<'_>) -> bool {
+        self.deadlines.timed & self.deadlines.armed & bit(i) != 0
+            && self
+                .deadlines
+                .instant(self.held.get(i))
+                .is_some_and(|at| at <= call.now())
+    }
+
+    /// The outermost deadline of this walk that is due, unless its policy grants more time.
     pub(super) fn expired<S: Stack<Tickets = A> + ?Sized>(
         &mut self,
         stack: &S,
         call: &Call<'_>,
     ) -> Woken {
-        for i in 0..self.held.len() {
-            let due = self.deadlines.timed & self.deadlines.armed & bit(i) != 0
-                && self
-                    .deadlines
-                    .instant(self.held.get(i))
-                    .is_some_and(|at| at <= call.now());
-            if !due {
+        let running = self.phase == Phase::Running;
+        self.expired_in(self.floor()..self.held.len(), stack, running, call)
+    }
+
+    /// As `expired`, for these frames. Those around a race are asked once, for all its lanes.
+    pub(crate) fn expired_in<S: Stack<Tickets = A> + ?Sized>(
+        &mut self,
+        frames: Range<usize>,
+        stack: &S,
+        running: bool,
+        call: &Call<'_>,
+    ) -> Woken {
+        for i in frames {
+            if !self.is_due(i, call) {
                 continue;
             }
             let reason = match stack.at(i).resume(Ticket::default(), call) {
@@ -93,10 +108,7 @@ impl<A: Held> Track<A> {
                 _ => Reason::Expired,
             };
             let policy = stack.at(i).name();
-            call.emit(Event::TimedOut {
-                policy,
-                running: self.phase == Phase::Running,
-            });
+            call.emit(Event::TimedOut { policy, running });
             return Woken::Cut(i, Rejected::new(policy, reason));
         }
         Woken::Park
@@ -151,19 +163,24 @@ impl<A: Held> Track<A> {
 
     #[inline(always)]
     pub(super) fn expect_hedge(&mut self, i: usize, after: Option<Duration>) {
+        if self.hedge != 0 && usize::from(self.hedge) != i + 1 {
+            return; // one hedge a stack: a second one only lets through
+        }
         self.hedge = i as u8 + 1;
         self.deadlines.hedge_after = after.map_or(NEVER, nanos);
         self.deadlines.armed &= !bit(i);
     }
 
-    pub(crate) fn hedge_due(&self, now: Instant) -> bool {
+    /// A deadline around it that is due comes first.
+    pub(crate) fn hedge_due(&self, call: &Call<'_>) -> bool {
         self.hedge != 0
+            && !(0..usize::from(self.hedge)).any(|i| self.is_due(i, call))
             && self.held.len() >= usize::from(self.hedge)
             && self.deadlines.is_armed(usize::from(self.hedge) - 1)
             && self
                 .deadlines
                 .instant(self.deadlines.hedge_after)
-                .is_some_and(|at| at <= now)
+                .is_some_and(|at| at <= call.now())
     }
 
     /// Asks the hedge whether one more attempt may start.
@@ -219,6 +236,18 @@ impl<A: Held> Track<A> {
         fork.forget_deadlines_from(floor);
         fork.deadlines.hedge_after = NEVER;
         fork
+    }
+
+    /// Takes over the deadlines around the hedge, which may have been extended.
+    pub(crate) fn adopt(&mut self, first: &mut Self, call: &Call<'_>) {
+        let floor = self.floor();
+        first.deadline(floor, call);
+        let around = bit(floor) - 1;
+        for i in (0..floor).filter(|i| first.deadlines.timed & bit(*i) != 0) {
+            self.held.put(i, first.held.get(i));
+        }
+        self.deadlines.armed &= !around;
+        self.deadlines.armed |= first.deadlines.armed & around;
     }
 
     /// The frames below are not this walk's to settle.

@@ -244,9 +244,6 @@ where
                 }
             },
         };
-        if let How::Outside { .. } = how {
-            return Poll::Ready((Err(Error::Rejected(r)), how));
-        }
         let track = lane.as_mut().project().track;
         let mut refused = Some(r);
         if !refuse(stack, track, &mut refused, how, *desk.started, call) {
@@ -271,17 +268,12 @@ fn cut<H: Plan, O: Operation>(
     } else {
         Outcome::Cancelled
     };
-    track.settle(
-        desk.plan.stack(),
-        track.floor().max(frame + 1),
-        &outcome,
-        desk.call,
-    );
+    track.settle(desk.plan.stack(), frame + 1, &outcome, desk.call);
     desk.call.set_may_repeat(may_repeat(desk.op, sent));
-    match (frame < track.floor(), running) {
-        (true, running) => How::Outside { frame, running },
-        (false, true) => How::TimedOut,
-        (false, false) => How::Rejected,
+    if running {
+        How::TimedOut
+    } else {
+        How::Rejected
     }
 }
 

@@ -5,7 +5,7 @@ use crate::run::deadline::earlier;
 use crate::run::lane::{Desk, End, Held, Lane, REPEATS_PER_POLL, may_repeat, poll_lane, retire};
 use crate::run::plan::{Plan, Stack};
 use crate::run::tickets;
-use crate::run::walk::{How, Phase};
+use crate::run::walk::{How, Phase, Woken};
 use crate::{Class, Classify, Error, Event, Operation, Reason, Rejected};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -25,6 +25,8 @@ pub(crate) struct Race<A, F, R> {
     launched: u32,
     /// What to answer if all fail.
     kept: Option<R>,
+    /// No lane that is over forbids a further attempt.
+    repeatable: bool,
 }
 
 /// An empty box whose drop is one comparison in line, not a call.
@@ -74,10 +76,11 @@ fn launch<H: Plan, O: Operation>(
             lanes: Vec::new(),
             launched: 1,
             kept: None,
+            repeatable: true,
         })
     });
     race.lanes.push(lane);
-    race.launched += 1;
+    race.launched = race.launched.saturating_add(1);
     if let Some(frame) = track.hedge_frame() {
         let policy = desk.plan.stack().at(frame).name();
         desk.call.emit(Event::Hedged {
@@ -95,7 +98,7 @@ pub(crate) fn launch_if_due<H: Plan, O: Operation>(
     race: &mut Contest<H, O>,
     desk: &mut Desk<'_, H, O>,
 ) {
-    if first.track.hedge_due(desk.call.now()) {
+    if first.track.hedge_due(desk.call) {
         // The attempt that is out may have arrived.
         desk.call.set_may_repeat(may_repeat(desk.op, true));
         launch(first, race, desk);
@@ -126,9 +129,9 @@ pub(crate) fn at_hedge<H: Plan, O: Operation>(
         } else {
             Outcome::Cancelled
         };
+        let may = desk.call.may_repeat();
         track.settle(stack, frame + 1, &outcome, desk.call);
-        desk.call
-            .set_may_repeat(may_repeat(desk.op, *desk.started > 0));
+        desk.call.set_may_repeat(may);
     }
     if let Err(Error::Rejected(r)) = &mut result {
         r.started = *desk.started;
@@ -168,6 +171,9 @@ where
     O: Operation,
     H::Dialect: Classify<O::Ok, O::Err>,
 {
+    if fired && let Some(end) = cut_race(first.as_mut(), contest, desk) {
+        return Poll::Ready(end);
+    }
     let mut launches = 0;
     loop {
         let mut more = false;
@@ -182,11 +188,12 @@ where
             let Poll::Ready(end) = poll_lane(lane, cx, desk, fired, None) else {
                 continue;
             };
-            if matches!(end.1, How::Outside { .. }) || end.1.outcome(&end.0).is_final() {
+            if end.1.outcome(&end.0).is_final() {
                 winner = Some(end);
                 break;
             }
             more |= !holds_off(&end) && desk.call.may_repeat();
+            race.repeatable &= desk.call.may_repeat();
             // An answer of the dependency says more than a refusal of ours; of two alike the later
             // stands.
             if race.kept.is_none() || !matches!(end.1, How::Rejected) {
@@ -194,13 +201,9 @@ where
             }
         }
         if let Some(end) = winner {
-            let cut = matches!(end.1, How::Outside { running: true, .. });
-            let outcome = if cut {
-                Outcome::TimedOut
-            } else {
-                Outcome::Cancelled
-            };
-            stop(first, &mut race.lanes, desk, &outcome);
+            let may = desk.call.may_repeat();
+            stop(first, &mut race.lanes, desk, false);
+            desk.call.set_may_repeat(may);
             return Poll::Ready(end);
         }
         race.lanes.retain(|lane| lane.track.phase != Phase::Ended);
@@ -218,28 +221,61 @@ where
         };
         if race.lanes.is_empty() && first.track.phase == Phase::Ended {
             desk.call
-                .set_may_repeat(may_repeat(desk.op, *desk.started > 0));
+                .set_may_repeat(race.repeatable && desk.op.can_repeat());
             return race.kept.take().map_or(Poll::Pending, Poll::Ready);
         }
         return Poll::Pending;
     }
 }
 
+/// A deadline around the hedge is asked once for all lanes: it cuts each as it stands, or moves for
+/// each.
+#[cold]
+fn cut_race<H: Plan, O: Operation>(
+    mut first: Pin<&mut Lane<Held<H>, O::Future>>,
+    contest: &mut Contest<H, O>,
+    desk: &mut Desk<'_, H, O>,
+) -> Option<End<O>> {
+    let race = contest.0.as_mut()?;
+    let track = first.as_mut().project().track;
+    let running =
+        track.phase == Phase::Running || race.lanes.iter().any(|l| l.track.phase == Phase::Running);
+    let around = 0..track.floor();
+    if let Woken::Cut(frame, r) = track.expired_in(around, desk.plan.stack(), running, desk.call) {
+        let sent = stop(first, &mut race.lanes, desk, true);
+        desk.call
+            .set_may_repeat(race.repeatable && may_repeat(desk.op, sent));
+        return Some((Err(Error::Rejected(r)), How::Outside { frame, running }));
+    }
+    for lane in &mut race.lanes {
+        lane.as_mut().project().track.adopt(track, desk.call);
+    }
+    None
+}
+
 /// Drops every attempt and settles every lane down to the hedge, latest first: losers end before
-/// the winner is heard of.
+/// the winner is heard of. Tells whether an attempt had reached the dependency.
 fn stop<H: Plan, O: Operation>(
     first: Pin<&mut Lane<Held<H>, O::Future>>,
     lanes: &mut [Extra<Held<H>, O::Future>],
     desk: &mut Desk<'_, H, O>,
-    outcome: &Outcome<'_>,
-) {
+    timed_out: bool,
+) -> bool {
+    let mut sent = false;
     for lane in lanes.iter_mut().rev().map(Pin::as_mut).chain([first]) {
         let lane = lane.project();
-        retire::<O>(lane.attempt, desk.started);
+        sent |= retire::<O>(lane.attempt, desk.started);
         let floor = lane.track.floor();
+        // A lane that waited has asked nothing of the dependency.
+        let outcome = if timed_out && lane.track.phase == Phase::Running {
+            Outcome::TimedOut
+        } else {
+            Outcome::Cancelled
+        };
         lane.track
-            .settle(desk.plan.stack(), floor, outcome, desk.call);
+            .settle(desk.plan.stack(), floor, &outcome, desk.call);
     }
+    sent
 }
 
 /// The call has to wait and nothing can wake it: it ends here, with nobody to blame.
@@ -253,7 +289,7 @@ pub(crate) fn no_timer<H: Plan, O: Operation>(
         Some(race) => &mut race.lanes[..],
         None => &mut [],
     };
-    stop(first.as_mut(), lanes, desk, &Outcome::Cancelled);
+    stop(first.as_mut(), lanes, desk, false);
     race.0 = None;
     first
         .project()

@@ -1,12 +1,16 @@
 //! Hedging: lanes, their race, and its end.
 use crate::support::{Heard, Ledger, MS, S};
 use seawall::pipeline::Builder;
+use seawall::policy::{Call, Enter, Exit, Outcome, Policy, Ticket};
 use seawall::retry::Backoff;
 use seawall::{
-    Bulkhead, CircuitBreaker, Error, Hedge, Pipeline, Reason, Retry, Timeout,
+    Bulkhead, CircuitBreaker, Error, Hedge, Name, Pipeline, Reason, Retry, Timeout,
     circuit_breaker::State,
 };
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering::SeqCst},
+};
 use tokio::time::{Instant, sleep};
 
 fn hedged(ledger: &Ledger, attempts: u32) -> Builder {
@@ -289,4 +293,131 @@ fn two_hedges_are_refused_when_built() {
         error.to_string(),
         "`p`: with is 2 hedges, but has to be at most one hedge"
     );
+}
+
+/// Grants one more second, once.
+#[derive(Clone, Default)]
+struct Lenient(Arc<AtomicU32>);
+impl Policy for Lenient {
+    fn name(&self) -> Name {
+        "lenient".into()
+    }
+    fn enter(&self, _: &Call<'_>) -> Enter {
+        Enter::Within(S)
+    }
+    fn resume(&self, _: Ticket, _: &Call<'_>) -> Enter {
+        match self.0.fetch_add(1, SeqCst) {
+            0 => Enter::Within(S),
+            _ => Enter::Reject(Reason::TimedOut { after: S }),
+        }
+    }
+    fn exit(&self, _: Ticket, _: &Outcome<'_>, _: &Call<'_>) -> Exit {
+        Exit::Pass
+    }
+}
+
+/// Each lane asked by itself, so the second was told no and ended them all.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_outside_is_asked_for_more_once_for_all_lanes() {
+    let lenient = Lenient::default();
+    let p = Pipeline::builder("p")
+        .with(lenient.clone())
+        .with(Hedge::after(100 * MS))
+        .build()
+        .unwrap();
+    let start = Instant::now();
+    let call = p.run(|| async {
+        sleep(5 * S).await;
+        Ok::<_, u8>(())
+    });
+    call.await.unwrap_err();
+    assert_eq!((lenient.0.load(SeqCst), start.elapsed()), (2, 2 * S));
+}
+
+/// The lane that was over kept the old deadline, for which the timer fired again and again within
+/// one poll; and a lane that outlives it may back off until the new one.
+#[test]
+fn a_deadline_outside_that_is_extended_moves_for_every_lane() {
+    let (done, end) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        let answer = runtime.block_on(async {
+            let p = Pipeline::builder("p")
+                .with(Lenient::default())
+                .with(Hedge::after(100 * MS))
+                .with(Retry::attempts(2).backoff(Backoff::constant(300 * MS)))
+                .with(Timeout::after(1100 * MS))
+                .build()
+                .unwrap();
+            let mut n = 0;
+            p.run(|| {
+                n += 1;
+                async move {
+                    match n {
+                        1 => sleep(900 * MS).await,
+                        2 => sleep(1100 * MS).await,
+                        _ => return Ok(n),
+                    }
+                    Err("down")
+                }
+            })
+            .await
+        });
+        done.send(answer).unwrap();
+    });
+    // The first lane's backoff does not fit before 1 s; the second's, from 1.2 s, fits before 2 s.
+    let answer = end.recv_timeout(10 * S).expect("it does not spin");
+    assert_eq!(answer, Ok(3));
+}
+
+/// One lane waits in its bulkhead's line, the other runs: only the one that runs timed out, and to
+/// those outside a running attempt was cut. Whichever came first used to decide for all.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_outside_cuts_each_lane_as_it_stands() {
+    for first_runs in [true, false] {
+        let (ledger, bulkhead) = (Ledger::new(), Bulkhead::new(1).queue(2).build().unwrap());
+        let p = Pipeline::builder("p")
+            .with(ledger.at("outer"))
+            .with(Timeout::after(S))
+            .with(Hedge::after(100 * MS))
+            .with(Retry::attempts(2).backoff(Backoff::constant(500 * MS)))
+            .with(ledger.at("lane"))
+            .with(&bulkhead)
+            .build()
+            .unwrap();
+        let mut n = 0;
+        let error = p
+            .run(|| {
+                n += 1;
+                let fails = n == 1 && !first_runs;
+                async move {
+                    if fails {
+                        sleep(450 * MS).await;
+                        return Err(1);
+                    }
+                    std::future::pending::<Result<(), u8>>().await
+                }
+            })
+            .await
+            .unwrap_err();
+        assert!(error.rejected().unwrap().is_timeout());
+        let expected: &[&str] = if first_runs {
+            // The second lane is the later one and ends first.
+            &["lane: Cancelled", "lane: TimedOut", "outer: TimedOut"]
+        } else {
+            // The first lane failed at 450 ms, waits from 950 ms behind the second.
+            &[
+                "lane: Transient",
+                "lane: TimedOut",
+                "lane: Cancelled",
+                "outer: TimedOut",
+            ]
+        };
+        assert_eq!(ledger.settled(), expected, "the first runs: {first_runs}");
+        assert_eq!((bulkhead.in_flight(), bulkhead.queued()), (0, 0));
+    }
 }

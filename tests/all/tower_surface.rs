@@ -310,3 +310,38 @@ impl Service<Replay> for NeverReady {
         unreachable!("it was never ready")
     }
 }
+
+/// Says of every failure that nothing was sent.
+#[derive(Clone, Copy)]
+struct Unsent;
+impl<T, E> Classify<T, E> for Unsent {
+    fn classify(&self, result: &Result<T, E>, _: Replay) -> Class {
+        match result {
+            Ok(_) => Class::Success,
+            Err(_) => Class::Transient,
+        }
+    }
+}
+impl Inspect<u32> for Unsent {
+    fn inspect(&self, _: &u32) -> Replay {
+        Replay::IfUnsent
+    }
+}
+
+/// The dialect's word on each lane's answer holds for the race: it used to count as sent.
+#[tokio::test(start_paused = true)]
+async fn a_race_of_unsent_attempts_may_be_repeated() {
+    let p = Pipeline::builder("p")
+        .with(Retry::attempts(2).backoff(Backoff::constant(MS)))
+        .with(Hedge::after(S))
+        .classify(Unsent)
+        .build()
+        .unwrap();
+    let calls = AtomicU32::new(0);
+    let refused = service_fn(|_: u32| {
+        calls.fetch_add(1, SeqCst);
+        async { Err::<(), _>("connection refused") }
+    });
+    p.layer().layer(refused).oneshot(1).await.unwrap_err();
+    assert_eq!(calls.load(SeqCst), 4);
+}

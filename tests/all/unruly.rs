@@ -286,6 +286,46 @@ fn deadlines_of_no_time_let_others_have_their_turn() {
     takes_turns(p, true);
 }
 
+/// A race that was won was told to the policies around it as a call being settled.
+#[tokio::test(start_paused = true)]
+async fn around_a_won_race_another_attempt_is_possible() {
+    #[derive(Clone, Default)]
+    struct Twice(Arc<AtomicU32>);
+    impl Policy for Twice {
+        fn name(&self) -> Name {
+            "twice".into()
+        }
+        fn enter(&self, _: &Call<'_>) -> Enter {
+            Enter::Proceed(Ticket(0))
+        }
+        fn exit(&self, ticket: Ticket, _: &Outcome<'_>, call: &Call<'_>) -> Exit {
+            assert!(call.may_repeat() && !call.is_settling());
+            let after = Duration::ZERO;
+            match self.0.fetch_add(1, SeqCst) {
+                0 => Exit::Again { ticket, after },
+                _ => Exit::Pass,
+            }
+        }
+        fn role(&self) -> Role {
+            Role::Repeat
+        }
+    }
+    let p = Pipeline::builder("p")
+        .with(Twice::default())
+        .with(Hedge::after(10 * MS))
+        .build()
+        .unwrap();
+    let mut n = 0;
+    let answer = p.run(|| {
+        n += 1;
+        async move {
+            sleep(if n % 2 == 1 { S } else { MS }).await;
+            Ok::<_, u8>(n)
+        }
+    });
+    assert_eq!(answer.await, Ok(4));
+}
+
 /// The runtime was away longer than backoff and deadline: an attempt was sent after its deadline,
 /// cut at once, and counted as the dependency's failure.
 #[tokio::test(start_paused = true)]
