@@ -16,6 +16,7 @@ mod hedge;
 mod http;
 mod observe;
 mod order_saga;
+mod random_stacks;
 mod rate_limit;
 mod retry;
 mod scope;
