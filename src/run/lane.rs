@@ -4,7 +4,7 @@ use crate::clock::Instant;
 use crate::policy::{Call, Outcome};
 use crate::run::plan::{Plan, Stack};
 use crate::run::tickets;
-use crate::run::walk::{How, Inward, Phase, Track, Woken};
+use crate::run::walk::{Inward, Phase, Track, Woken};
 use crate::{Class, Classify, Error, Event, Operation, Reason, Rejected, Replay};
 use pin_project::pin_project;
 use std::{
@@ -19,6 +19,31 @@ pub(crate) type End<O> = (
     Result<<O as Operation>::Ok, Error<<O as Operation>::Err>>,
     How,
 );
+
+/// How a walk ended, for whoever has to decide or to tell others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum How {
+    Answered(Class),
+    TimedOut,
+    Rejected,
+    /// A deadline around the hedge has passed while several lanes were under way: this frame's.
+    Outside {
+        frame: usize,
+        running: bool,
+    },
+}
+
+impl How {
+    pub(crate) fn outcome<T, E>(self, result: &Result<T, Error<E>>) -> Outcome<'_> {
+        match (self, result) {
+            (How::Answered(class), _) => Outcome::Answered(class),
+            (How::Rejected | How::Outside { running: false, .. }, Err(Error::Rejected(r))) => {
+                Outcome::Rejected(r)
+            }
+            _ => Outcome::TimedOut,
+        }
+    }
+}
 
 #[pin_project]
 pub(crate) struct Lane<A, F> {

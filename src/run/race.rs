@@ -2,10 +2,12 @@
 use crate::clock::Instant;
 use crate::policy::{Call, Outcome, Policy};
 use crate::run::deadline::earlier;
-use crate::run::lane::{Desk, End, Held, Lane, REPEATS_PER_POLL, may_repeat, poll_lane, retire};
+use crate::run::lane::{
+    Desk, End, Held, How, Lane, REPEATS_PER_POLL, may_repeat, poll_lane, retire,
+};
 use crate::run::plan::{Plan, Stack};
 use crate::run::tickets;
-use crate::run::walk::{How, Phase, Woken};
+use crate::run::walk::{Phase, Woken};
 use crate::{Class, Classify, Error, Event, Operation, Reason, Rejected};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},

@@ -11,7 +11,7 @@ use crate::policy::{Call, Enter, Exit, Outcome, Policy, Ticket};
 use crate::run::deadline::Deadlines;
 use crate::run::plan::Stack;
 use crate::run::tickets::Held;
-use crate::{Class, Error, Event, Reason, Rejected};
+use crate::{Event, Reason, Rejected};
 use std::{panic::AssertUnwindSafe, time::Duration};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -438,31 +438,6 @@ impl<A: Held> Track<A> {
             let ticket = Ticket(self.held.take(i));
             let unused = std::mem::take(&mut waiting);
             exit(i, ticket, if unused { &Outcome::Unused } else { outcome });
-        }
-    }
-}
-
-/// How a walk ended, for whoever has to decide or to tell others.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum How {
-    Answered(Class),
-    TimedOut,
-    Rejected,
-    /// A deadline around the hedge has passed while several lanes were under way: this frame's.
-    Outside {
-        frame: usize,
-        running: bool,
-    },
-}
-
-impl How {
-    pub(crate) fn outcome<T, E>(self, result: &Result<T, Error<E>>) -> Outcome<'_> {
-        match (self, result) {
-            (How::Answered(class), _) => Outcome::Answered(class),
-            (How::Rejected | How::Outside { running: false, .. }, Err(Error::Rejected(r))) => {
-                Outcome::Rejected(r)
-            }
-            _ => Outcome::TimedOut,
         }
     }
 }
