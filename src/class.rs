@@ -20,6 +20,7 @@
 //! }
 //! assert_eq!(Cache.classify(&Ok::<Option<u8>, ()>(None), Replay::Always), Class::Ignored);
 //! ```
+use crate::event::contain;
 use std::time::Duration;
 
 /// What an answer says about the dependency.
@@ -71,6 +72,8 @@ pub enum Replay {
 /// `replay` is what the dialect's first half said of the request, so that "failed" can be told from
 /// "failed, and must not be repeated" ([`Class::Failed`]).
 ///
+/// A panic of yours is contained, and that answer counts as [`Class::Ignored`].
+///
 /// There is no blanket impl for closures, which would shut out other impls; they come in through
 /// [`classify_with`](crate::pipeline::Builder::classify_with).
 #[diagnostic::on_unimplemented(
@@ -80,6 +83,13 @@ pub enum Replay {
 pub trait Classify<T, E> {
     /// What this answer says about the dependency.
     fn classify(&self, result: &Result<T, E>, replay: Replay) -> Class;
+
+    /// What the driver asks: [`classify`](Classify::classify), where a panic counts as
+    /// [`Class::Ignored`]. Leave it as it is.
+    #[inline]
+    fn classify_contained(&self, result: &Result<T, E>, replay: Replay) -> Class {
+        contain(Class::Ignored, || self.classify(result, replay))
+    }
 }
 
 /// A dialect's first half: whether this request may be sent again. Asked once per call, in the

@@ -52,7 +52,6 @@ pub use grpc::{AsStatus, Grpc};
 #[cfg(feature = "http")]
 pub use http::Http;
 
-use crate::event::contain;
 use crate::{Class, Classify, Inspect, Replay};
 
 /// `Ok` is a success; `Err` is transient, or failed for good where the request must not be sent
@@ -68,6 +67,12 @@ impl<T, E> Classify<T, E> for Standard {
         } else {
             Class::Transient
         }
+    }
+
+    // It cannot panic, and is on the way of every call.
+    #[inline]
+    fn classify_contained(&self, result: &Result<T, E>, replay: Replay) -> Class {
+        self.classify(result, replay)
     }
 }
 
@@ -86,7 +91,7 @@ pub struct By<F>(pub(crate) F);
 impl<T, E, F: Fn(&Result<T, E>) -> Class> Classify<T, E> for By<F> {
     #[inline]
     fn classify(&self, result: &Result<T, E>, _: Replay) -> Class {
-        contain(Class::Ignored, || (self.0)(result))
+        (self.0)(result)
     }
 }
 

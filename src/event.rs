@@ -56,7 +56,8 @@ pub enum Event<'a> {
     },
     /// One attempt ended with an answer of the operation.
     AttemptEnded {
-        /// Which attempt of this call, in the order in which they ended; the first is 1.
+        /// How many attempts of this call have reached the operation, this one included: 1 for the
+        /// first. A service that failed to become ready was not reached.
         attempt: u32,
         /// What the dialect made of the answer.
         class: Class,

@@ -87,7 +87,7 @@ mod tests {
             (
                 Reason::DeadlineTooClose { wait: D },
                 Code::DeadlineExceeded,
-                None,
+                Some("1"),
             ),
             (Reason::Expired, Code::DeadlineExceeded, None),
             (

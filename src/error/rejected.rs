@@ -68,6 +68,7 @@ impl Reason {
         match *self {
             Reason::CircuitOpen { retry_after } => retry_after,
             Reason::RateLimited { retry_after } => Some(retry_after),
+            Reason::DeadlineTooClose { wait } => Some(wait),
             _ => None,
         }
     }

@@ -134,7 +134,7 @@ where
     };
     *started = started.saturating_add(u32::from(O::sent(&attempt)));
     lane.attempt.set(None);
-    let class = plan.dialect().classify(&result, op.replay());
+    let class = plan.dialect().classify_contained(&result, op.replay());
     if plan.is_observed() {
         call.emit(Event::AttemptEnded {
             attempt: *started,
@@ -155,7 +155,8 @@ pub(crate) fn may_repeat<O: Operation>(op: &O, sent: bool) -> bool {
         && match op.replay() {
             Replay::Always => true,
             Replay::IfUnsent => !sent,
-            Replay::Never => false,
+            // As for `IfUnsent`: what has not been sent once may be.
+            Replay::Never => !sent,
         }
 }
 

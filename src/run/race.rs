@@ -148,6 +148,16 @@ pub(crate) fn at_hedge<H: Plan, O: Operation>(
     }
 }
 
+/// Which end stands if all fail: an answer of the dependency says more than that there was none in
+/// time, and that more than a refusal of ours; of two alike the later stands.
+fn weight<T>(end: &(T, How)) -> u8 {
+    match end.1 {
+        How::Answered(_) => 2,
+        How::TimedOut | How::Outside { .. } => 1,
+        How::Rejected => 0,
+    }
+}
+
 /// A dependency that asked for less, or a policy that let nothing through, gets no further attempt
 /// at once.
 fn holds_off<T>(end: &(T, How)) -> bool {
@@ -196,9 +206,11 @@ where
             }
             more |= !holds_off(&end) && desk.call.may_repeat();
             race.repeatable &= desk.call.may_repeat();
-            // An answer of the dependency says more than a refusal of ours; of two alike the later
-            // stands.
-            if race.kept.is_none() || !matches!(end.1, How::Rejected) {
+            if race
+                .kept
+                .as_ref()
+                .is_none_or(|kept| weight(&end) >= weight(kept))
+            {
                 race.kept = Some(end);
             }
         }

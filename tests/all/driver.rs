@@ -3,7 +3,9 @@
 use crate::support::{Heard, Ledger, MS, S, io};
 use seawall::policy::{Call, Enter, Exit, Outcome, Policy, Role, Ticket};
 use seawall::retry::Backoff;
-use seawall::{Class, Event, Hedge, Name, Pipeline, Reason, Retry, Timeout};
+use seawall::{
+    CircuitBreaker, Class, Classify, Event, Hedge, Name, Pipeline, Reason, Replay, Retry, Timeout,
+};
 use std::sync::{
     Arc,
     atomic::{AtomicU32, Ordering::SeqCst},
@@ -313,6 +315,45 @@ async fn panics_of_callbacks_are_contained_and_bad_durations_are_no_deadline() {
     assert_eq!(
         (failed.unwrap_err().into_inner(), answered),
         (Some(1), Ok(1))
+    );
+}
+
+/// A dialect of one's own, as a type: contained like a closure.
+#[tokio::test]
+async fn a_dialect_that_panics_is_contained() {
+    struct Broken;
+    impl<T, E> Classify<T, E> for Broken {
+        fn classify(&self, _: &Result<T, E>, _: Replay) -> Class {
+            panic!("dialect")
+        }
+    }
+    let ledger = Ledger::new();
+    let p = Pipeline::builder("p")
+        .with(ledger.at("l"))
+        .classify(Broken)
+        .build()
+        .unwrap();
+    assert_eq!(p.run(|| async { Ok::<_, u8>(1) }).await, Ok(1));
+    assert_eq!(ledger.nested(), ["l: Ignored"]);
+}
+
+/// Run once, but not yet run: a refusal that is waited out leaves it to be sent.
+#[tokio::test(start_paused = true)]
+async fn what_is_run_once_may_wait_for_a_circuit() {
+    let breaker = CircuitBreaker::new("b")
+        .consecutive_failures(1)
+        .break_for(S)
+        .build()
+        .unwrap();
+    breaker.run(|| async { Err::<(), _>(1) }).await.unwrap_err();
+    let p = Pipeline::builder("p")
+        .with(Retry::attempts(2).wait_for_circuit())
+        .with(&breaker)
+        .build()
+        .unwrap();
+    assert_eq!(
+        p.run_once(|| async { Ok::<_, u8>("sent") }).await,
+        Ok("sent")
     );
 }
 

@@ -120,6 +120,28 @@ async fn an_answer_says_more_than_a_refusal() {
     assert_eq!(bulkhead.in_flight(), 0);
 }
 
+/// The first lane answers while the second hangs until it is cut.
+#[tokio::test(start_paused = true)]
+async fn an_answer_says_more_than_that_there_was_none_in_time() {
+    let p = Pipeline::builder("p")
+        .with(Hedge::after(100 * MS))
+        .with(Timeout::after(S))
+        .build()
+        .unwrap();
+    let mut n = 0;
+    let error = p
+        .run(|| {
+            n += 1;
+            async move {
+                sleep(if n == 1 { 200 * MS } else { 9 * S }).await;
+                Err::<(), _>("down")
+            }
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(error, Error::Inner("down"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn retries_inside_and_outside_the_hedge() {
     let ledger = Ledger::new();
