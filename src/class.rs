@@ -30,7 +30,7 @@ use std::time::Duration;
 /// | `Success` | ok | stop | winner |
 /// | `Transient` | failure | again | wait for the others; start the next now |
 /// | `Throttled` | neither; fails a probe | again, not before the hint | wait |
-/// | `Pushback` | as `Throttled` | again, after exactly this time | wait |
+/// | `Pushback` | as `Throttled` | again, after exactly this time; stop | wait; winner |
 /// | `Failed` | failure | stop | winner |
 /// | `Permanent` | ok | stop | winner |
 /// | `Ignored` | neither | stop | winner |
@@ -43,9 +43,9 @@ pub enum Class {
     Transient,
     /// It asked for less, perhaps saying for how long.
     Throttled(Option<Duration>),
-    /// As `Throttled`, by a server that says exactly when to come back: no backoff, no jitter, no cap
-    /// (gRPC's pushback, gRFC A6).
-    Pushback(Duration),
+    /// As `Throttled`, by a server that says exactly when to come back: no backoff, no jitter, no
+    /// cap (gRPC's pushback, gRFC A6). `None`: it is not to be asked again for this.
+    Pushback(Option<Duration>),
     /// It failed, and this request must not be repeated: a POST answered 500, or cut off.
     Failed,
     /// It worked and said no: 404, `INVALID_ARGUMENT`. Trying again cannot help.

@@ -208,7 +208,7 @@ impl Outcome<'_> {
     pub fn is_final(&self) -> bool {
         !matches!(
             self,
-            Outcome::Answered(Class::Transient | Class::Throttled(_) | Class::Pushback(_))
+            Outcome::Answered(Class::Transient | Class::Throttled(_) | Class::Pushback(Some(_)))
                 | Outcome::TimedOut
                 | Outcome::Rejected(_)
         )

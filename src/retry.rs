@@ -16,7 +16,7 @@
 //! | `Success` | stop |
 //! | `Transient` | again |
 //! | `Throttled` | again, not before its `retry_after` (up to [`max_retry_after`](RetryConfig::max_retry_after)) |
-//! | `Pushback` | again, after exactly the time it names |
+//! | `Pushback` | again, after exactly the time it names; stop, where it names none |
 //! | `Failed` | stop: it must not be repeated |
 //! | `Permanent`, `Ignored` | stop |
 //! | timed out by a timeout inside | again |

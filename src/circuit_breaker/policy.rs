@@ -163,7 +163,7 @@ fn said(outcome: &Outcome<'_>) -> Said {
         | Outcome::TimedOut
         | Outcome::Panicked => Said::Failed,
         Outcome::Answered(Class::Throttled(hint)) => Said::Throttled(hint),
-        Outcome::Answered(Class::Pushback(pause)) => Said::Throttled(Some(pause)),
+        Outcome::Answered(Class::Pushback(pause)) => Said::Throttled(pause),
         Outcome::Answered(Class::Ignored)
         | Outcome::Rejected(_)
         | Outcome::Cancelled

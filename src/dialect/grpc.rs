@@ -14,8 +14,8 @@ use tonic::{Code, Status, metadata::MetadataMap};
 /// |---|---|---|
 /// | `OK` | `Success` | |
 /// | `CANCELLED` | `Ignored` | the caller went away |
-/// | `UNAVAILABLE` | `Transient`; `Throttled(hint)` with a hint; `Pushback` | the one code that asks to be tried again |
-/// | `RESOURCE_EXHAUSTED` | `Throttled(hint)`; `Pushback` | slow down, with a hint or without |
+/// | `UNAVAILABLE` | `Transient`; with a hint `Throttled` or `Pushback` | the one code that asks to be tried again |
+/// | `RESOURCE_EXHAUSTED` | with a hint `Throttled` or `Pushback`, else `Pushback(None)` | slow down; without a hint repeating would only spend more of what is spent |
 /// | `UNKNOWN`, `INTERNAL`, `DATA_LOSS` | `Failed` | broken; nobody says that repeating would help |
 /// | `DEADLINE_EXCEEDED` | `Failed` | too slow; the work may still be going on |
 /// | `ABORTED` | `Permanent` | repeat the transaction, not the call |
@@ -23,8 +23,8 @@ use tonic::{Code, Status, metadata::MetadataMap};
 ///
 /// `Failed` counts as a failure in a breaker and is not repeated. A *hint* is the server's word on
 /// when to come back:
-/// - `grpc-retry-pushback-ms` in the metadata (gRFC A6): exact, `Pushback`. A negative or unreadable one means "do not
-///   try again": `Failed`.
+/// - `grpc-retry-pushback-ms` in the metadata (gRFC A6): exact, `Pushback`. A negative or unreadable
+///   one means "do not try again": `Failed`, or `Pushback(None)`.
 /// - else `google.rpc.RetryInfo` in the status' details.
 ///
 /// It counts on `UNAVAILABLE` and `RESOURCE_EXHAUSTED` alone; on other codes A6 has the client not
@@ -116,13 +116,14 @@ fn of_status(status: &Status, replay: Replay) -> Class {
         Code::Ok => Class::Success,
         Code::Cancelled => Class::Ignored,
         code @ (Code::Unavailable | Code::ResourceExhausted) => match hint(status) {
-            Hint::Stop => Class::Failed,
+            Hint::Stop if code == Code::Unavailable => Class::Failed,
             // Whether it had been handled, nobody knows.
             _ if code == Code::Unavailable && replay == Replay::IfUnsent => Class::Failed,
             Hint::After(pause) => Class::Throttled(Some(pause)),
-            Hint::Exactly(pause) => Class::Pushback(pause),
+            Hint::Exactly(pause) => Class::Pushback(Some(pause)),
             Hint::None if code == Code::Unavailable => failure(replay),
-            Hint::None => Class::Throttled(None),
+            // Out of quota, and nobody says when there will be more.
+            Hint::Stop | Hint::None => Class::Pushback(None),
         },
         Code::Unknown | Code::DeadlineExceeded | Code::Internal | Code::DataLoss => Class::Failed,
         Code::InvalidArgument
@@ -222,7 +223,7 @@ mod tests {
         (Code::NotFound, Permanent),
         (Code::AlreadyExists, Permanent),
         (Code::PermissionDenied, Permanent),
-        (Code::ResourceExhausted, Throttled(None)),
+        (Code::ResourceExhausted, Pushback(None)),
         (Code::FailedPrecondition, Permanent),
         (Code::Aborted, Permanent),
         (Code::OutOfRange, Permanent),
@@ -273,15 +274,15 @@ mod tests {
 
     #[test]
     fn pushback_is_exact_and_a_negative_or_unreadable_one_ends_it() {
-        let after = |ms| Pushback(Duration::from_millis(ms));
+        let after = |ms| Pushback(Some(Duration::from_millis(ms)));
         let table = [
             (Code::Unavailable, "250", after(250)),
             (Code::Unavailable, "0", after(0)),
             (Code::ResourceExhausted, "250", after(250)),
             (Code::Unavailable, "-1", Failed),
             (Code::Unavailable, "soon", Failed),
-            (Code::ResourceExhausted, "", Failed),
-            (Code::ResourceExhausted, "1.5", Failed),
+            (Code::ResourceExhausted, "", Pushback(None)),
+            (Code::ResourceExhausted, "1.5", Pushback(None)),
             (Code::NotFound, "250", Permanent),
             (Code::Internal, "250", Failed),
         ];
@@ -324,7 +325,7 @@ mod tests {
 
         let mut both = detailed();
         both.metadata_mut().insert(PUSHBACK, 20.into());
-        let pushed = Pushback(Duration::from_millis(20));
+        let pushed = Pushback(Some(Duration::from_millis(20)));
         assert_eq!(closure(both, Replay::Always), pushed);
     }
 

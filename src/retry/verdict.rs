@@ -26,7 +26,7 @@ pub(super) struct Rules {
 impl Rules {
     pub(super) fn judge(&self, outcome: &Outcome<'_>) -> Verdict {
         let (again, verdict) = match *outcome {
-            Outcome::Answered(Class::Success | Class::Failed)
+            Outcome::Answered(Class::Success | Class::Failed | Class::Pushback(None))
             | Outcome::Cancelled
             | Outcome::Unused
             | Outcome::Panicked => return Verdict::Stop,
@@ -34,7 +34,7 @@ impl Rules {
                 (true, Verdict::Again(Duration::ZERO))
             }
             Outcome::Answered(Class::Throttled(hint)) => (true, self.hinted(hint)),
-            Outcome::Answered(Class::Pushback(pause)) => (true, Verdict::Exactly(pause)),
+            Outcome::Answered(Class::Pushback(Some(pause))) => (true, Verdict::Exactly(pause)),
             Outcome::Answered(Class::Permanent | Class::Ignored) => {
                 (false, Verdict::Again(Duration::ZERO))
             }
@@ -124,8 +124,9 @@ mod tests {
             (Outcome::Answered(Class::Success), Verdict::Stop),
             (Outcome::Answered(Class::Transient), NOW),
             (Outcome::Answered(Class::Throttled(None)), NOW),
+            (Outcome::Answered(Class::Pushback(None)), Verdict::Stop),
             (
-                Outcome::Answered(Class::Pushback(60 * S)),
+                Outcome::Answered(Class::Pushback(Some(60 * S))),
                 Verdict::Exactly(60 * S),
             ),
             (

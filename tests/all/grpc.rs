@@ -141,7 +141,7 @@ async fn pushback_is_heard_over_the_wire() {
     };
     guard.run(call).await.unwrap();
     assert_eq!(hits.load(SeqCst), 2);
-    assert_eq!(heard.count("Pushback(3ms)"), 1);
+    assert_eq!(heard.count("Pushback(Some(3ms))"), 1);
     assert_eq!(heard.count("after: 3ms"), 1);
 }
 
