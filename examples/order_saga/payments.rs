@@ -74,6 +74,10 @@ fn debit(tx: &Transaction<'_>, step: &str, asked: &Charge) -> rusqlite::Result<A
         customer,
         cents,
     } = asked;
+    if *cents < 1 {
+        let why = "a charge is of one cent or more";
+        return Ok(Answer::refused(StatusCode::BAD_REQUEST, why));
+    }
     let limit: Option<i64> = tx
         .prepare_cached("SELECT limit_cents FROM cards WHERE customer = ?1")?
         .query_row([customer], |row| row.get(0))

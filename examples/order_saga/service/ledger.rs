@@ -7,6 +7,9 @@
 //! | the step with other contents | – | 422 | 422 | 409 |
 //! | its undo | a tombstone: the step will get 409 | the effect undone | a tombstone | nothing |
 //!
+//! An undo has a key of its own, under which it is the same call as well. The same key for the undo of
+//! another step gets 422.
+//!
 //! Everything happens in the transaction of the effect itself. A ledger in a file of its own could
 //! forget, in a crash, what has been done or do twice what it remembers.
 use super::problem::Problem;
@@ -70,8 +73,7 @@ pub fn apply(
         return Ok(if kept.state == "undone" {
             Answer::refused(StatusCode::CONFLICT, format!("`{key}` has been undone"))
         } else if kept.request != request {
-            let why = format!("`{key}` was used for another request");
-            Answer::refused(StatusCode::UNPROCESSABLE_ENTITY, why)
+            another(key)
         } else {
             kept.answer
         });
@@ -93,7 +95,11 @@ pub fn undo(
     effect: impl FnOnce() -> rusqlite::Result<()>,
 ) -> rusqlite::Result<Answer> {
     if let Some(kept) = find(tx, &undo.key)? {
-        return Ok(kept.answer);
+        return Ok(if kept.request == undo.step {
+            kept.answer
+        } else {
+            another(&undo.key)
+        });
     }
     let step = find(tx, &undo.step)?;
     let was_applied = step.as_ref().is_some_and(|kept| kept.state == "applied");
@@ -106,6 +112,11 @@ pub fn undo(
     let answer = Answer::done(json!({ "undone": was_applied }));
     keep(tx, &undo.key, "applied", &undo.step, &answer)?;
     Ok(answer)
+}
+
+fn another(key: &str) -> Answer {
+    let why = format!("`{key}` was used for another request");
+    Answer::refused(StatusCode::UNPROCESSABLE_ENTITY, why)
 }
 
 struct Kept {

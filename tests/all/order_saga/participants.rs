@@ -78,8 +78,23 @@ async fn keys_are_kept_and_undone_keys_stay_shut() {
     );
     assert_eq!(lamps(&system).await, 400);
 
+    // An undo's key belongs to one step. A good answer for another would leave that one applied.
+    assert_eq!(reserve(&system, "d", "lamp", 5).await.0, 201);
+    for taken in ["a/undo", "d"] {
+        let headers = [("idempotency-key", taken), ("saga-step", "d")];
+        let undo = post(&system, "/reservations/undo", &headers, Value::Null).await;
+        assert_eq!(undo.0, 422, "{taken}");
+    }
+    assert_eq!(lamps(&system).await, 395);
+
     // A step without a key could not be repeated.
     let body = json!({ "order": "x", "sku": "lamp", "quantity": 1 });
     assert_eq!(post(&system, "/reservations", &[], body).await.0, 400);
+
+    // Money that would flow the other way is a no, and no failure.
+    let url = format!("{}/charges", system.url("payments"));
+    let charge = system.http.post(url).header("idempotency-key", "e");
+    let body = json!({ "order": "x", "customer": "ada", "cents": -5 });
+    assert_eq!(charge.json(&body).send().await.unwrap().status(), 400);
     system.end().await;
 }
