@@ -179,7 +179,7 @@ async fn undo(shop: Arc<Shop>, order: Order) -> anyhow::Result<()> {
 }
 
 /// Orders undone side by side after a restart.
-const AT_A_TIME: usize = 64;
+const AT_A_TIME: usize = 256;
 
 /// More than the faults of a bulk run last.
 const UNDO_ATTEMPTS: u32 = 10;
