@@ -19,7 +19,6 @@ use auth::{Client, Door};
 use axum::{
     Extension, Router,
     extract::{Request, State},
-    http::StatusCode,
     response::{IntoResponse, Response},
     routing,
 };
@@ -69,7 +68,6 @@ pub async fn app(around: &Surroundings) -> anyhow::Result<App> {
     });
     let router = Router::new()
         .route("/api/{*rest}", routing::any(entry))
-        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "everything is under /api"))
         .with_state(gateway)
         .merge(health::routes(around, http)?);
     Ok(App::new(router, db))

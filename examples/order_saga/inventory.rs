@@ -4,7 +4,7 @@ use crate::service::{
     App, Surroundings,
     db::Db,
     ledger::{self, Answer, Key, Undo},
-    problem::Problem,
+    problem::{Contents, Problem},
 };
 use axum::{
     Json, Router,
@@ -87,7 +87,7 @@ pub struct Reserved {
 async fn reserve(
     State(db): State<Db>,
     Key(key): Key,
-    Json(asked): Json<Reserve>,
+    Contents(asked): Contents<Reserve>,
 ) -> Result<Answer, Problem> {
     let done = db.write(move |tx| ledger::apply(tx, &key, &asked, || take(tx, &key, &asked)));
     Ok(done.await?)

@@ -4,9 +4,9 @@ use crate::service::{
     App, Surroundings,
     db::Db,
     ledger::{self, Answer, Key},
-    problem::Problem,
+    problem::{Contents, Problem},
 };
-use axum::{Json, Router, extract::State, routing};
+use axum::{Router, extract::State, routing};
 use rusqlite::params;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -40,7 +40,7 @@ pub struct Message {
 async fn send(
     State(db): State<Db>,
     Key(key): Key,
-    Json(asked): Json<Message>,
+    Contents(asked): Contents<Message>,
 ) -> Result<Answer, Problem> {
     let sent = db.write(move |tx| {
         ledger::apply(tx, &key, &asked, || {

@@ -7,7 +7,12 @@ pub use book::{Book, Order};
 use crate::clients::{self, Participant};
 use crate::name::Name;
 use crate::saga;
-use crate::service::{App, Surroundings, ids::Ids, ledger::Key, problem::Problem};
+use crate::service::{
+    App, Surroundings,
+    ids::Ids,
+    ledger::Key,
+    problem::{Contents, Problem},
+};
 use axum::{
     Extension, Json, Router,
     extract::{FromRequestParts, Path, State},
@@ -72,12 +77,12 @@ async fn place(
     Extension(ids): Extension<Ids>,
     Customer(customer): Customer,
     Key(key): Key,
-    Json(Asked { sku, quantity }): Json<Asked>,
+    Contents(Asked { sku, quantity }): Contents<Asked>,
 ) -> Result<Response, Problem> {
     // It becomes part of the keys of steps, and of paths.
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if key.len() > 64 || !key.chars().all(plain) {
-        let why = "an order's key has up to 64 letters, digits, `-`, `_` and `.`";
+    if key.len() > 64 || key.starts_with('.') || !key.chars().all(plain) {
+        let why = "an order's key has up to 64 letters, digits, `-`, `_` and `.`, and no `.` first";
         return Err(Problem::new(StatusCode::BAD_REQUEST, why));
     }
     let order = Order::new(key, customer, sku, quantity);
@@ -116,7 +121,7 @@ async fn one(
 ) -> Result<Json<Order>, Problem> {
     let found = shop.book.find(key.clone()).await?;
     found
-        // Nobody learns of other people's orders, not even that they exist.
+        // Nobody reads other people's orders.
         .filter(|order| order.customer == customer)
         .map(Json)
         .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no order `{key}`")))

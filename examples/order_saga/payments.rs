@@ -4,9 +4,9 @@ use crate::service::{
     App, Surroundings,
     db::Db,
     ledger::{self, Answer, Key, Undo},
-    problem::Problem,
+    problem::{Contents, Problem},
 };
-use axum::{Json, Router, extract::State, http::StatusCode, routing};
+use axum::{Router, extract::State, http::StatusCode, routing};
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -62,7 +62,7 @@ pub struct Charge {
 async fn charge(
     State(db): State<Db>,
     Key(key): Key,
-    Json(asked): Json<Charge>,
+    Contents(asked): Contents<Charge>,
 ) -> Result<Answer, Problem> {
     let done = db.write(move |tx| ledger::apply(tx, &key, &asked, || debit(tx, &key, &asked)));
     Ok(done.await?)

@@ -15,12 +15,17 @@ pub mod problem;
 use crate::{flags::Flags, name::Name};
 use anyhow::Context as _;
 use axum::{
-    Json, Router, extract::State, http::StatusCode, middleware::from_fn_with_state, routing,
+    Json, Router,
+    extract::State,
+    http::{Method, StatusCode, Uri},
+    middleware::from_fn_with_state,
+    routing,
     serve::ListenerExt as _,
 };
 use db::Db;
 use faults::Faults;
 use log::log;
+use problem::Problem;
 use serde_json::json;
 use std::{
     fs::File,
@@ -131,18 +136,22 @@ async fn begin(name: Name, flags: Flags) -> anyhow::Result<Serving> {
         ending: ending.clone(),
     };
     let app = crate::service_of(name, surroundings).await?;
-    let router = app
-        .router
-        .clone()
-        .merge(match name {
-            // The gateway speaks for all, in `gateway/health.rs`.
-            Name::Gateway => Router::new(),
-            _ => health(&app.db),
-        })
-        .layer(from_fn_with_state(faults.clone(), faults::inject))
-        // Faults have no say in what is below.
+    let router = app.router.clone().fallback(missing);
+    let router = match name {
+        // The gateway speaks for all, in `gateway/health.rs`.
+        Name::Gateway => router,
+        _ => router.merge(health(&app.db)),
+    };
+    let router = router.layer(from_fn_with_state(faults.clone(), faults::inject));
+    // Faults have no say in what is below.
+    let router = match name {
+        // The one door to all of it must not be a door to this.
+        Name::Gateway => router,
+        _ => router.merge(faults.admin()),
+    };
+    let router = router
         .route("/health/live", routing::get(async || StatusCode::OK))
-        .merge(faults.admin())
+        .method_not_allowed_fallback(not_allowed)
         .layer(from_fn_with_state(name, log::trace));
     Ok(Serving {
         listener,
@@ -237,6 +246,16 @@ fn health(db: &Db) -> Router {
         .route("/health/ready", routing::get(check))
         .route("/health", routing::get(check))
         .with_state(db.clone())
+}
+
+async fn missing(uri: Uri) -> Problem {
+    let why = format!("there is no {} here", uri.path());
+    Problem::new(StatusCode::NOT_FOUND, why)
+}
+
+async fn not_allowed(method: Method, uri: Uri) -> Problem {
+    let why = format!("{} takes no {method}", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, why)
 }
 
 /// An I/O error without its number.

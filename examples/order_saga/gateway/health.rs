@@ -73,7 +73,8 @@ impl Check {
         json!({
             "name": name.as_str(),
             "status": if self.error.is_none() { "up" } else { "down" },
-            "time_ms": self.took.as_secs_f64() * 1e3,
+            // To the microsecond.
+            "time_ms": self.took.as_micros() as f64 / 1e3,
             "error": self.error,
         })
     }

@@ -93,7 +93,7 @@ const INWARD: [HeaderName; 3] = [
     header::CONTENT_TYPE,
     HeaderName::from_static("idempotency-key"),
 ];
-const OUTWARD: [HeaderName; 2] = [header::CONTENT_TYPE, header::RETRY_AFTER];
+const OUTWARD: [HeaderName; 3] = [header::ALLOW, header::CONTENT_TYPE, header::RETRY_AFTER];
 
 /// Bodies are small, and are held whole so that they can be sent again.
 const LARGEST_BODY: usize = 64 * 1024;

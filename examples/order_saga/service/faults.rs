@@ -4,10 +4,10 @@
 //! happens to the n-th attempt of a call follows from the seed, the service, the call's key and n,
 //! and from nothing else, so a run can be repeated. After [`MOST_IN_A_ROW`] bad attempts of one call
 //! the next are left alone: faults here pass, as most do.
-use super::{log::log, problem::Problem};
+use super::{log::log, problem::Contents, problem::Problem};
 use crate::name::Name;
 use axum::{
-    Json, Router,
+    Router,
     body::{Body, Bytes, HttpBody},
     extract::{Request, State},
     http::StatusCode,
@@ -83,7 +83,7 @@ impl Faults {
 
     /// Where the plan is set.
     pub fn admin(&self) -> Router {
-        let set = async |State(faults): State<Faults>, Json(plan): Json<Plan>| {
+        let set = async |State(faults): State<Faults>, Contents(plan): Contents<Plan>| {
             *lock(&faults.0.plan) = plan;
             StatusCode::NO_CONTENT
         };

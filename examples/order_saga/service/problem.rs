@@ -1,9 +1,11 @@
 //! What a service answers when it cannot do what was asked: a status, and one sentence as JSON.
 use axum::{
     Json,
+    extract::{FromRequest, Request},
     http::{HeaderValue, StatusCode, header::RETRY_AFTER, header::WWW_AUTHENTICATE},
     response::{IntoResponse, Response},
 };
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::time::Duration;
 
@@ -45,6 +47,20 @@ impl IntoResponse for Problem {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
         response
+    }
+}
+
+/// A JSON body. axum's `Json`, but what is wrong with it is told like everything else.
+pub struct Contents<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Contents<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Contents<T>, Problem> {
+        match Json::from_request(request, state).await {
+            Ok(Json(contents)) => Ok(Contents(contents)),
+            Err(why) => Err(Problem::new(why.status(), why.body_text())),
+        }
     }
 }
 

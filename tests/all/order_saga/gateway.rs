@@ -97,6 +97,56 @@ async fn who_may_pass_and_where_to() {
 }
 
 #[tokio::test]
+async fn a_no_is_always_one_sentence_as_json() {
+    let _alone = alone().await;
+    let system = Serving::start().await;
+    let ask = |method: reqwest::Method, path: &str| {
+        let request = system
+            .http
+            .request(method, format!("{}{path}", system.gateway));
+        request
+            .bearer_auth(token("ada", ALL, 60))
+            .header("idempotency-key", "o-1")
+    };
+    let (get, post) = (reqwest::Method::GET, reqwest::Method::POST);
+    let order = |body: &'static str| {
+        ask(post.clone(), "/api/orders")
+            .header("content-type", "application/json")
+            .body(body)
+    };
+    for (request, expected) in [
+        (ask(get.clone(), "/"), 404),
+        (ask(get.clone(), "/api/users/ada/x"), 404),
+        (ask(get.clone(), "/api/orders/"), 404),
+        (ask(get.clone(), "/api/orders//overview"), 404),
+        (ask(get.clone(), "/api/orders"), 405),
+        (ask(reqwest::Method::DELETE, "/api/orders/o-1"), 405),
+        (order("{"), 400),
+        (order(r#"{ "sku": "lamp" }"#), 422),
+        (order(r#"{ "sku": "lamp", "quantity": -1 }"#), 422),
+        (ask(post.clone(), "/api/orders").body("a lamp"), 415),
+        (system.order("..", "lamp", 1), 400),
+        // The lever that breaks services is not for those outside.
+        (ask(post.clone(), "/admin/faults").json(&json!({})), 404),
+    ] {
+        let answer = request.send().await.unwrap();
+        let (url, status) = (answer.url().clone(), answer.status());
+        let body: Value = answer.json().await.unwrap_or_default();
+        let why = body["error"].as_str().unwrap_or_default();
+        assert_eq!(status, expected, "{url} {body}");
+        assert!(!why.is_empty() && why != "no reason given", "{url} {body}");
+    }
+    // A name that would lead elsewhere is nobody's, whoever signed it.
+    for sub in ["", "../guards", "ada/x", "ada\n", "á"] {
+        let request = system
+            .get("/api/users/ada")
+            .bearer_auth(token(sub, ALL, 60));
+        assert_eq!(status(request).await, 401, "{sub}");
+    }
+    system.end().await;
+}
+
+#[tokio::test]
 async fn a_client_has_a_limit_of_its_own() {
     let _alone = alone().await;
     let system = Serving::start().await;
