@@ -84,7 +84,13 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> anyhow::Result<Flags> 
             Long("seed") => flags.seed = number(&mut parser, "--seed", 0, u64::MAX)?,
             Long("json") => json = true,
             Long("serve") => serve = true,
-            Long("data") => flags.data = Some(parser.value().map_err(setup)?.into()),
+            Long("data") => {
+                let folder = parser.value().map_err(setup)?;
+                if folder.is_empty() {
+                    return Err(setup("`--data`: a folder is needed"));
+                }
+                flags.data = Some(folder.into());
+            }
             Long("port") => flags.port = number(&mut parser, "--port", 0, u16::MAX)?,
             Short('h') | Long("help") => {
                 flags.mode = Mode::Help;

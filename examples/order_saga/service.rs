@@ -13,7 +13,7 @@ pub mod log;
 pub mod problem;
 
 use crate::{flags::Flags, name::Name};
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use axum::{
     Json, Router,
     extract::State,
@@ -116,17 +116,24 @@ struct Serving {
 
 async fn begin(name: Name, flags: Flags) -> anyhow::Result<Serving> {
     let ending = end_of_stdin(Then::EndIfTold);
-    // Ctrl-C goes to the whole process group. Ending is the parent's business: it lets the sagas
-    // under way finish first.
+    // Where there are no process groups, Ctrl-C comes here too. It is the parent's business.
+    #[cfg(not(unix))]
     tokio::spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} });
 
     let data = flags.data.clone().context("`--data` is missing")?;
-    let lock = File::create(data.join(format!("{name}.lock")))?;
+    let lock = data.join(format!("{name}.lock"));
+    let lock = append(&lock).map_err(|e| {
+        anyhow!(
+            "cannot write to the file `{}`: {}",
+            lock.display(),
+            plain(&e)
+        )
+    })?;
     lock.lock()?;
     let port = flags.port;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .await
-        .map_err(|e| anyhow::anyhow!("port {port}: {}", plain(&e)))?;
+        .map_err(|e| anyhow!("port {port}: {}", plain(&e)))?;
     let url = format!("http://{}", listener.local_addr()?);
 
     let faults = Faults::new(name, flags.fault_rate, flags.seed);
@@ -256,6 +263,11 @@ async fn missing(uri: Uri) -> Problem {
 async fn not_allowed(method: Method, uri: Uri) -> Problem {
     let why = format!("{} takes no {method}", uri.path());
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, why)
+}
+
+/// Opens a file that may have been there before, and keeps what is in it.
+pub fn append(path: &Path) -> io::Result<File> {
+    File::options().create(true).append(true).open(path)
 }
 
 /// An I/O error without its number.

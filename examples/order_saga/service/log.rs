@@ -7,15 +7,24 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    fmt::Arguments,
+    io::{self, Write as _},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 /// A log line of a service.
 macro_rules! log {
     ($service:expr, $($text:tt)*) => {
-        eprintln!("{} {:<13} {}", $crate::service::log::clock(), $service, format_args!($($text)*))
+        $crate::service::log::line($service, format_args!($($text)*))
     };
 }
 pub(crate) use log;
+
+pub fn line(service: Name, text: Arguments<'_>) {
+    // A full disk stops no service, as it would with `eprintln!`.
+    let _ = writeln!(io::stderr().lock(), "{} {service:<13} {text}", clock());
+}
 
 /// Gives the request its ids, hands them to the handler and back to the caller, and writes the line.
 pub async fn trace(State(service): State<Name>, mut request: Request, next: Next) -> Response {
@@ -97,7 +106,7 @@ pub fn now() -> Instant {
     clippy::disallowed_methods,
     reason = "a log line tells the time of day"
 )]
-pub fn clock() -> String {
+fn clock() -> String {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -224,6 +224,13 @@ async fn a_folder_that_cannot_be_used_is_one_line_and_exit_code_2() {
         let useless = useless.to_str().unwrap();
         cannot_start(&["--data", useless], "cannot write to the folder").await;
     }
+    cannot_start(&["--data", ""], "a folder is needed").await;
+    for file in ["users.log", "orders.lock"] {
+        let folder = data.path().join(format!("of {file}"));
+        std::fs::create_dir_all(folder.join(file)).unwrap();
+        let folder = folder.to_str().unwrap();
+        cannot_start(&["--data", folder], &format!("{file}`: is a directory")).await;
+    }
     let broken = data.path().join("broken");
     std::fs::create_dir(&broken).unwrap();
     std::fs::write(broken.join("payments.db"), "this is no database, but text").unwrap();
