@@ -34,15 +34,9 @@ impl Data {
                 (folder.path().to_owned(), Some(folder))
             }
         };
-        let useless = |e: std::io::Error| {
-            let why = service::plain(&e);
-            setup(format!(
-                "cannot write to the folder `{}`: {why}",
-                path.display()
-            ))
-        };
+        let useless = |e| useless("folder", &path, &e);
         fs::create_dir_all(&path).map_err(useless)?;
-        let lock = File::create(path.join("lock")).map_err(useless)?;
+        let lock = service::append(&path.join("lock")).map_err(useless)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -72,6 +66,11 @@ impl Data {
     pub fn log(&self, name: Name) -> String {
         fs::read_to_string(self.path.join(format!("{name}.log"))).unwrap_or_default()
     }
+}
+
+fn useless(what: &str, path: &Path, error: &std::io::Error) -> anyhow::Error {
+    let (path, why) = (path.display(), service::plain(error));
+    setup(format!("cannot write to the {what} `{path}`: {why}"))
 }
 
 /// The services, running.
@@ -118,7 +117,7 @@ impl System {
 
     async fn spawn(&self, name: Name, port: u16) -> anyhow::Result<Member> {
         let log = self.data.path.join(format!("{name}.log"));
-        let log = File::options().create(true).append(true).open(log)?;
+        let log = service::append(&log).map_err(|e| useless("file", &log, &e))?;
         let program = std::env::current_exe().context("where is this program?")?;
         let mut command = Command::new(program);
         command
@@ -133,6 +132,10 @@ impl System {
             .stderr(log)
             // If all else fails. The end of stdin is gentler, and comes first.
             .kill_on_drop(true);
+        // Ctrl-C in a terminal, and what `timeout` sends, go to a whole group. Ending is our business:
+        // the services let the sagas under way finish first.
+        #[cfg(unix)]
+        command.process_group(0);
         if matches!(name, Name::Inventory | Name::Payments | Name::Notifications) {
             command.args(["--fault-rate", &self.flags.fault_rate.to_string()]);
         }

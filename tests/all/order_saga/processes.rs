@@ -10,7 +10,10 @@ use tokio::{
 };
 
 async fn kill(signal: &str, pid: &str) {
-    let killed = Command::new("kill").args([signal, pid]).status().await;
+    let killed = Command::new("kill")
+        .args([signal, "--", pid])
+        .status()
+        .await;
     assert!(killed.unwrap().success());
 }
 
@@ -65,6 +68,28 @@ async fn ctrl_c_ends_a_story_in_its_middle() {
     let ended = timeout(LONG, child.wait()).await.expect("it hangs");
     assert_eq!(ended.unwrap().code(), Some(130));
     all_ended_already(data.path());
+}
+
+#[tokio::test]
+async fn a_signal_to_the_whole_group_lets_sagas_end() {
+    let _alone = alone().await;
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().to_str().unwrap();
+    let args = "--orders 3000 --concurrency 32 --fault-rate 0.3 --json --data";
+    let args: Vec<_> = args.split(' ').chain([folder]).collect();
+    let mut child = command(&args).process_group(0).spawn().unwrap();
+    // Until there is something to undo.
+    let log = data.path().join("orders.log");
+    while !std::fs::read_to_string(&log).is_ok_and(|log| log.contains("is cancelled")) {
+        tokio::task::yield_now().await;
+    }
+    kill("-TERM", &format!("-{}", child.id().unwrap())).await;
+    let ended = timeout(LONG, child.wait()).await.expect("it hangs");
+    assert_eq!(ended.unwrap().code(), Some(130));
+    let orders = rusqlite::Connection::open(data.path().join("orders.db")).unwrap();
+    let sql = "SELECT COUNT(*) FROM orders WHERE status IN ('pending', 'stuck')";
+    let unfinished: u32 = orders.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(unfinished, 0);
 }
 
 #[tokio::test]
