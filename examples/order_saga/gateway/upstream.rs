@@ -47,7 +47,8 @@ impl Upstream {
         let writes = Pipeline::builder(format!("{name} writes"))
             .with(Timeout::after(Duration::from_secs(20)).name("whole call"))
             .with(&breaker)
-            .with(Bulkhead::new(256).queue(256).name(name.as_str()))
+            // As many in all as `orders` takes. A saga is long, so they wait here in line.
+            .with(Bulkhead::new(256).queue(768).name(name.as_str()))
             .classify(Http)
             .build()?;
         let copy: fn(&Request) -> Option<Request> = Request::try_clone;

@@ -112,6 +112,14 @@ async fn the_same_seed_fails_the_same_attempts() {
 }
 
 #[tokio::test]
+async fn as_many_at_a_time_as_there_may_be_are_all_taken() {
+    let _alone = alone().await;
+    let books = books_of("--orders 1024 --concurrency 1024 --json").await;
+    check(&books);
+    assert_eq!(books["orders"].as_array().unwrap().len(), 1_024);
+}
+
+#[tokio::test]
 async fn where_every_call_fails_all_is_undone() {
     let _alone = alone().await;
     let books = books_of("--orders 12 --concurrency 4 --fault-rate 1 --json").await;
@@ -154,27 +162,81 @@ async fn books_that_disagree_are_exit_code_1() {
         .clone()
         .find(|order| order["charged_cents"] != 0)
         .unwrap();
-    // Somebody pays the money back by hand, and tells nobody.
-    let payments = rusqlite::Connection::open(data.path().join("payments.db")).unwrap();
-    let sql = "UPDATE charges SET refunded_cents = cents WHERE order_key = ?1";
-    let changed = payments
-        .execute(sql, [paid["key"].as_str().unwrap()])
-        .unwrap();
-    assert_eq!(changed, 1);
-    drop(payments);
+    let paid = paid["key"].as_str().unwrap();
 
-    let output = run(&args).await;
-    assert_eq!(output.status.code(), Some(1));
-    let books: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(books["consistent"], false);
-    let output = run(&["--orders", "1", "--data", folder]).await;
-    assert_eq!(output.status.code(), Some(1));
-    let stdout = text(&output.stdout);
-    let wrong = format!("WRONG:  {} is confirmed", paid["key"].as_str().unwrap());
-    assert!(
-        stdout.contains(&wrong) && stdout.contains("DISAGREE"),
-        "{stdout}"
-    );
+    // Somebody writes into one book, and tells nobody. What the report says of it:
+    for (service, wrong, right, complaint) in [
+        (
+            "payments",
+            "UPDATE charges SET refunded_cents = cents WHERE order_key = ?1",
+            "UPDATE charges SET refunded_cents = 0 WHERE order_key = ?1",
+            format!("{paid} is confirmed, with"),
+        ),
+        (
+            "payments",
+            "INSERT INTO charges SELECT 'twice', order_key, customer, cents, 0
+             FROM charges WHERE order_key = ?1",
+            "DELETE FROM charges WHERE step = 'twice' AND order_key = ?1",
+            format!("{paid} is confirmed, with"),
+        ),
+        (
+            "payments",
+            "UPDATE charges SET customer = customer || 'x' WHERE order_key = ?1",
+            "UPDATE charges SET customer = RTRIM(customer, 'x') WHERE order_key = ?1",
+            "was charged for it".to_owned(),
+        ),
+        (
+            "inventory",
+            "UPDATE reservations SET released = 1 WHERE order_key = ?1",
+            "UPDATE reservations SET released = 0 WHERE order_key = ?1",
+            format!("{paid} is confirmed, with 0 of"),
+        ),
+        (
+            "inventory",
+            "INSERT INTO reservations VALUES ('phantom', 'of ' || ?1, 'lamp', 1, 0)",
+            "DELETE FROM reservations WHERE order_key = 'of ' || ?1",
+            format!("a reservation for of {paid}, orders nothing"),
+        ),
+        (
+            "inventory",
+            "UPDATE products SET received = received + 1 WHERE ?1 > '' AND sku = 'lamp'",
+            "UPDATE products SET received = received - 1 WHERE ?1 > '' AND sku = 'lamp'",
+            "lamp: 40".to_owned(),
+        ),
+        (
+            "orders",
+            "UPDATE orders SET status = 'cancelled' WHERE key = ?1",
+            "UPDATE orders SET status = 'confirmed' WHERE key = ?1",
+            format!("{paid} is cancelled"),
+        ),
+        (
+            "notifications",
+            "INSERT INTO messages SELECT 'twice', order_key, customer, text
+             FROM messages WHERE order_key = ?1",
+            "DELETE FROM messages WHERE step = 'twice' AND order_key = ?1",
+            format!("{paid} was told 2 times"),
+        ),
+    ] {
+        let write = |sql| {
+            let path = data.path().join(format!("{service}.db"));
+            let book = rusqlite::Connection::open(path).unwrap();
+            assert_eq!(book.execute(sql, [paid]).unwrap(), 1, "{sql}");
+        };
+        write(wrong);
+        let output = run(&["--orders", "1", "--data", folder]).await;
+        let stdout = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{wrong}: {stdout}");
+        let told = |line: &str| line.contains("WRONG:  ") && line.contains(&complaint);
+        assert!(stdout.lines().any(told), "{wrong}: {stdout}");
+        assert!(stdout.contains("DISAGREE"), "{stdout}");
+
+        let output = run(&["--orders", "1", "--data", folder, "--json"]).await;
+        assert_eq!(output.status.code(), Some(1), "{wrong}");
+        let spoiled: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(spoiled["consistent"], false, "{wrong}");
+        write(right);
+        check(&books(&["--orders", "1", "--data", folder, "--json"]).await);
+    }
 }
 
 /// Exit code 2, and one line that says this.
