@@ -29,6 +29,7 @@ use std::{
     fmt::{self, Display},
     io::{self, Write as _},
     process::ExitCode,
+    time::Duration,
 };
 use system::System;
 
@@ -94,8 +95,8 @@ async fn run(flags: Flags) -> anyhow::Result<End> {
     // However it went, sagas under way are given the time to end.
     let data = tokio::select! {
         data = system.stop() => data?,
-        // Asked twice: whatever still runs dies with the system.
-        () = interruptions.next() => return Ok(End::Interrupted),
+        // Asked again, later: whatever still runs dies with the system.
+        () = interruptions.again() => return Ok(End::Interrupted),
     };
     match acted? {
         End::Interrupted => {
@@ -165,28 +166,56 @@ async fn service_of(name: Name, around: Surroundings) -> anyhow::Result<App> {
     }
 }
 
-/// Ctrl-C, and where there is such a thing, a polite `kill`.
+/// Ctrl-C, and where there is such a thing, a polite `kill`. Listened to from the beginning: one that
+/// comes while nobody waits for it is not lost.
+#[cfg(unix)]
 struct Interruptions {
-    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
+#[cfg(unix)]
 impl Interruptions {
     fn new() -> io::Result<Interruptions> {
+        use tokio::signal::unix::{SignalKind, signal};
         Ok(Interruptions {
-            #[cfg(unix)]
-            terminate: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
         })
     }
 
     async fn next(&mut self) {
-        #[cfg(unix)]
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
+            _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
-        #[cfg(not(unix))]
+    }
+}
+
+#[cfg(not(unix))]
+struct Interruptions;
+
+#[cfg(not(unix))]
+impl Interruptions {
+    fn new() -> io::Result<Interruptions> {
+        Ok(Interruptions)
+    }
+
+    async fn next(&mut self) {
         let _ = tokio::signal::ctrl_c().await;
+    }
+}
+
+impl Interruptions {
+    /// Another one, not the echo of the last: what comes within half a second is taken for one.
+    async fn again(&mut self) {
+        let echoes = async {
+            loop {
+                self.next().await;
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_millis(500), echoes).await;
+        self.next().await;
     }
 }
 
