@@ -37,7 +37,7 @@ use crate::operation::{Once, Repeated};
 use crate::policy::{Call, Outcome, Policy};
 use crate::run::plan::{Shared, Stack};
 use crate::run::tickets::Tickets;
-use crate::run::walk::{Admitted, Inward, Track};
+use crate::run::walk::{Admitted, Track};
 use crate::{Class, Classify, Flat, Name, Rejected, Run, Target};
 use std::{fmt, marker::PhantomData, sync::Arc};
 
@@ -93,16 +93,6 @@ impl Stack for List {
         refused: &mut Option<Rejected>,
     ) -> Admitted {
         self.at(i).admit(i, track, call, refused)
-    }
-
-    #[inline(always)]
-    fn inward(
-        &self,
-        track: &mut Track<Self::Tickets>,
-        call: &Call<'_>,
-        refused: &mut Option<Rejected>,
-    ) -> Inward {
-        track.inward(self, call, refused)
     }
 
     #[inline(always)]

@@ -22,19 +22,14 @@ macro_rules! slots {
 
         impl Slot {
             pub(crate) fn new<P: Policy>(policy: P) -> Slot {
-                let mut policy = Some(policy);
-                let any: &mut dyn Any = &mut policy;
-                $(if let Some(policy) = any.downcast_mut::<Option<$policy>>().and_then(Option::take) {
-                    return Slot(Kind::$variant(policy));
+                let any: &dyn Any = &policy;
+                $(if let Some(policy) = any.downcast_ref::<$policy>() {
+                    return Slot(Kind::$variant(policy.clone()));
                 })*
-                if let Some(policy) = any.downcast_mut::<Option<Arc<dyn Policy>>>().and_then(Option::take) {
-                    return Slot(Kind::Custom(policy));
+                if let Some(policy) = any.downcast_ref::<Arc<dyn Policy>>() {
+                    return Slot(Kind::Custom(policy.clone()));
                 }
-                match policy {
-                    Some(policy) => Slot(Kind::Custom(Arc::new(policy))),
-                    // Taken above, where it returned.
-                    None => Slot(Kind::Custom(Arc::new(Never))),
-                }
+                Slot(Kind::Custom(Arc::new(policy)))
             }
         }
 
@@ -82,23 +77,6 @@ impl Policy for Slot {
 
     fn observer(&self) -> Option<&dyn Observer> {
         each!(&self.0, p => p.observer())
-    }
-}
-
-/// Lets everything through.
-struct Never;
-
-impl Policy for Never {
-    fn name(&self) -> Name {
-        Name::from_static("none")
-    }
-
-    fn enter(&self, _: &Call<'_>) -> Enter {
-        Enter::Proceed(Ticket(0))
-    }
-
-    fn exit(&self, _: Ticket, _: &Outcome<'_>, _: &Call<'_>) -> Exit {
-        Exit::Pass
     }
 }
 

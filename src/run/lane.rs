@@ -108,7 +108,7 @@ where
     let (stack, mut lane) = (plan.stack(), lane.project());
     let track = lane.track;
     match track.phase {
-        Phase::Enter => match stack.inward(track, call, refused) {
+        Phase::Enter => match track.inward(stack, call, refused) {
             Inward::Start => {
                 track.polling = true;
                 lane.attempt.set(op.start(plan.repeats()));

@@ -2,12 +2,12 @@
 use crate::dialect::Standard;
 use crate::policy::{Call, Listener, Outcome, Policy, Role, Told};
 use crate::run::tickets::{Held, One};
-use crate::run::walk::{Admitted, Inward, Track};
+use crate::run::walk::{Admitted, Track};
 use crate::{Name, Observer, Rejected};
 use std::sync::Arc;
 
-/// Policies, outermost first: one alone, or a list. The walks are methods so that a list's code is
-/// compiled once, in this crate, while a single policy's folds to its own few instructions.
+/// Policies, outermost first: one alone, or a list, which knows better how to ask its policies and
+/// which of them a success passes by.
 pub trait Stack {
     type Policy: Policy + ?Sized;
     type Tickets: Held;
@@ -30,16 +30,6 @@ pub trait Stack {
         refused: &mut Option<Rejected>,
     ) -> Admitted {
         track.admit(i, self.at(i), call, refused)
-    }
-
-    #[inline(always)]
-    fn inward(
-        &self,
-        track: &mut Track<Self::Tickets>,
-        call: &Call<'_>,
-        refused: &mut Option<Rejected>,
-    ) -> Inward {
-        track.inward(self, call, refused)
     }
 
     /// `true`: a policy wants another attempt.

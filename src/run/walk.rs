@@ -28,7 +28,7 @@ pub(crate) enum Phase {
 
 /// `Refused`: the refusal lies where the caller said. It is not handed up: a value that is written in
 /// parts and moved whole stalls the processor at each move.
-pub enum Inward {
+pub(crate) enum Inward {
     Start,
     Park,
     Refused,
@@ -234,7 +234,7 @@ impl<A: Held> Track<A> {
         Inward::Park
     }
 
-    /// Everything but `Proceed` and `Within`. `None`: go on inward.
+    /// What a walk seldom hears: a wait, a delay, any answer of `resume`. `None`: go on inward.
     #[cold]
     pub(super) fn detour<S: Stack<Tickets = A> + ?Sized>(
         &mut self,

@@ -1,6 +1,5 @@
 //! The circuit breaker, through its handle: states, events, threads, both surfaces.
 // The lints exempt `#[test]` functions, not what they share.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 mod model;
 mod threads;
 

@@ -1,6 +1,5 @@
 //! Bulkheads: permits, the line, and what comes back when somebody gives up.
 #![allow(clippy::disallowed_methods)] // operations sleep, under the paused clock
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // the parts that tests share
 #![allow(clippy::indexing_slicing)]
 
 mod model;

@@ -1,11 +1,5 @@
 //! The ready-made observers: every name, field and label they tell, against a golden file; and the
 //! order in which a call's events arrive.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
 use crate::support::{MS, S};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use proptest::prelude::*;

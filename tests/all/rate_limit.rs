@@ -1,6 +1,5 @@
 //! Rate limits: turns, waits, weights, and what comes back.
 #![allow(clippy::disallowed_methods)] // operations sleep, under the paused clock
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // the parts that tests share
 #![allow(clippy::indexing_slicing)]
 
 mod bound;

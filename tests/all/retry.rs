@@ -1,5 +1,4 @@
 //! Retry through `run`, through a pipeline and as a tower layer.
-#![allow(clippy::unwrap_used)] // the parts that tests share
 #![allow(clippy::disallowed_methods)] // what is timed is timed by a paused clock
 
 mod budget;

@@ -1,6 +1,5 @@
 //! The in-process saga scope: what is undone, in which order, by whom, and who is told.
 #![allow(clippy::disallowed_methods)] // the clock is paused
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 mod ends;
 mod nested;
 

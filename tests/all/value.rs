@@ -1,15 +1,13 @@
 //! Value wrappers, on futures and as layers: who is asked when, what is kept, what an error keeps.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use crate::support::{Heard, MS, S, io};
 use seawall::value::{
     self, FallbackError, Kept, LastKnownGood, Prepare, Rescue, RescueLayer, ValueExt, refusals,
 };
 use seawall::{Bulkhead, Error, Pipeline, Reason, Timeout};
-use std::error::Error as _;
-use std::future::pending;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use std::{error::Error as _, future::pending};
 use tokio_test::{assert_pending, assert_ready, task::spawn};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
