@@ -53,4 +53,6 @@
 //! ```
 mod scope;
 
-pub use scope::{Saga, Scope, ScopeConfig, ScopeError, ScopeRun, StepOutcome, StepReport, scope};
+pub use scope::{
+    Scope, ScopeConfig, ScopeError, ScopeRun, ScopeSaga, StepOutcome, StepReport, scope,
+};

@@ -22,7 +22,7 @@ use crate::payments::{Charge, eur};
 use crate::service::{ids::Ids, log::log};
 use axum::http::StatusCode;
 use seawall::retry::Backoff;
-use seawall::saga::{Saga, Scope, ScopeError};
+use seawall::saga::{Scope, ScopeError, ScopeSaga};
 use seawall::{BuildError, Event, Retry};
 use std::{fmt, sync::Arc, time::Duration};
 use step::{Step, Trail, Undoing};
@@ -66,7 +66,7 @@ pub async fn place(
 
 /// All or nothing.
 async fn forward(
-    saga: &Saga,
+    saga: &ScopeSaga,
     shop: &Arc<Shop>,
     ids: &Ids,
     order: &Order,

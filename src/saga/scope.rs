@@ -4,7 +4,7 @@ mod report;
 mod run;
 mod undo;
 
-pub use journal::Saga;
+pub use journal::ScopeSaga;
 pub use report::{ScopeError, StepOutcome, StepReport};
 pub use run::ScopeRun;
 
@@ -27,7 +27,7 @@ use std::{fmt, io::Write as _, sync::Arc, time::Duration};
 /// See [`ScopeRun`].
 pub fn scope<F, Fut, T, E>(f: F) -> ScopeRun<F, Fut, E>
 where
-    F: FnOnce(Saga) -> Fut,
+    F: FnOnce(ScopeSaga) -> Fut,
     Fut: Future<Output = Result<T, E>>,
 {
     Scope::default().run(f)
@@ -89,7 +89,7 @@ impl Scope {
         self.0.name
     }
 
-    /// Runs `f`, which tells the [`Saga`] it is given what to do should it fail.
+    /// Runs `f`, which tells the [`ScopeSaga`] it is given what to do should it fail.
     ///
     /// ```
     /// use seawall::saga::Scope;
@@ -120,7 +120,7 @@ impl Scope {
     /// See [`ScopeRun`].
     pub fn run<F, Fut, T, E>(&self, f: F) -> ScopeRun<F, Fut, E>
     where
-        F: FnOnce(Saga) -> Fut,
+        F: FnOnce(ScopeSaga) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
         ScopeRun::new(self.clone(), f)

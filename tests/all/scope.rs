@@ -5,7 +5,7 @@ mod nested;
 
 use crate::support::{Heard, MS, S};
 use seawall::retry::Backoff;
-use seawall::saga::{self, Saga, Scope, ScopeConfig, StepOutcome};
+use seawall::saga::{self, Scope, ScopeConfig, ScopeSaga, StepOutcome};
 use seawall::{Event, Name};
 use std::future::{Future, pending, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,7 +27,7 @@ impl Log {
     }
 
     /// Registers a step whose compensation fails `failures` times.
-    fn step(&self, saga: &Saga, name: &'static str, failures: u32) {
+    fn step(&self, saga: &ScopeSaga, name: &'static str, failures: u32) {
         let (log, tries) = (self.clone(), Arc::new(AtomicU32::new(0)));
         saga.on_abort(name, move || {
             let attempt = tries.fetch_add(1, SeqCst) + 1;
@@ -135,7 +135,7 @@ async fn a_panic_of_the_operation_goes_on_unchanged_once_all_is_undone() {
     let (log, heard) = (Log::default(), Heard::default());
     let run = {
         let log = log.clone();
-        quick(&heard).run(async move |saga: Saga| {
+        quick(&heard).run(async move |saga: ScopeSaga| {
             log.step(&saga, "a", 1);
             if log.all().is_empty() {
                 std::panic::panic_any(42_u8);
@@ -425,7 +425,7 @@ fn it_can_be_spawned_and_unwinds_out_of_a_poll_without_a_runtime() {
     }
     let log = Log::default();
     let inner = log.clone();
-    let run = is_send(saga::scope(async move |saga: Saga| {
+    let run = is_send(saga::scope(async move |saga: ScopeSaga| {
         tokio::task::yield_now().await;
         inner.step(&saga, "a", 0);
         assert!(!inner.all().is_empty(), "boom");

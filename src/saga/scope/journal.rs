@@ -117,13 +117,13 @@ impl Journal {
 ///
 /// It is for that operation alone. A compensation that is registered through a handle moved to
 /// another task, after the scope has ended, is not run: it is reported as left.
-pub struct Saga {
+pub struct ScopeSaga {
     journal: Arc<Journal>,
 }
 
-impl Saga {
+impl ScopeSaga {
     pub(super) fn new(journal: Arc<Journal>) -> Self {
-        Saga { journal }
+        ScopeSaga { journal }
     }
 
     /// The step `step` ran, and `undo` takes it back, should the scope fail.
@@ -170,8 +170,8 @@ impl Saga {
     }
 }
 
-impl fmt::Debug for Saga {
+impl fmt::Debug for ScopeSaga {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Saga({:?})", self.journal.scope.name())
+        write!(f, "ScopeSaga({:?})", self.journal.scope.name())
     }
 }

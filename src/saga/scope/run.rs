@@ -1,7 +1,7 @@
 //! The future of a scope: acts, and undoes if that ends badly.
 use super::journal::{Entry, Journal, current};
 use super::undo::Undoing;
-use super::{Saga, Scope, ScopeError, StepReport};
+use super::{Scope, ScopeError, ScopeSaga, StepReport};
 use crate::event::contain;
 use pin_project::{pin_project, pinned_drop};
 use std::{
@@ -65,7 +65,7 @@ impl<F, Fut, E> ScopeRun<F, Fut, E> {
 
 impl<F, Fut, T, E> Future for ScopeRun<F, Fut, E>
 where
-    F: FnOnce(Saga) -> Fut,
+    F: FnOnce(ScopeSaga) -> Fut,
     Fut: Future<Output = Result<T, E>>,
 {
     type Output = Result<T, ScopeError<E>>;
@@ -73,7 +73,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         if let Some(begin) = this.begin.take() {
-            let saga = Saga::new(this.journal.clone());
+            let saga = ScopeSaga::new(this.journal.clone());
             let _inside = this.journal.enter();
             match catch_unwind(AssertUnwindSafe(|| begin(saga))) {
                 Ok(acting) => this.acting.set(Some(acting)),

@@ -1,5 +1,5 @@
 //! Scopes within scopes: in which order they are undone.
-use super::{Log, S, Saga, pending, ready, saga, spawn};
+use super::{Log, S, ScopeSaga, pending, ready, saga, spawn};
 use tokio_test::assert_pending;
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn what_a_scope_that_ended_well_had_dropped_is_undone_before_the_scope_aro
 }
 
 /// A step whose compensation takes a second.
-fn slow_step(log: &Log, saga: &Saga, name: &'static str) {
+fn slow_step(log: &Log, saga: &ScopeSaga, name: &'static str) {
     let log = log.clone();
     saga.on_abort(name, move || {
         let log = log.clone();
