@@ -51,7 +51,14 @@
 //! assert_eq!(stock.load(SeqCst), 10);
 //! # });
 //! ```
+#[cfg(feature = "saga")]
+pub mod journal;
 mod scope;
+#[cfg(feature = "saga")]
+pub mod store;
+
+#[cfg(feature = "saga")]
+pub use store::{MemoryStore, SagaId, Status, Store, StoreError};
 
 pub use scope::{
     Scope, ScopeConfig, ScopeError, ScopeRun, ScopeSaga, StepOutcome, StepReport, scope,

@@ -1,0 +1,93 @@
+use super::Event;
+use std::fmt;
+
+/// One commit of one saga: a JSON array of [`Event`]s, with its place, its time and a checksum.
+///
+/// The checksum is CRC-32C (RFC 3720, appendix B.4) over the saga's 128-bit identity, `seq`,
+/// `epoch`, `at` (each little-endian) and the body, so a changed bit in any of them is noticed, and
+/// so is a row of another saga.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Its place in the journal, from 0, without gaps.
+    pub seq: u32,
+    /// The epoch of the owner that wrote it: the fencing token.
+    pub epoch: u32,
+    /// When it was written, UTC ms.
+    pub at: i64,
+    /// The checksum.
+    pub sum: u32,
+    /// The events, as JSON text.
+    pub body: Vec<u8>,
+}
+
+impl Row {
+    /// Encodes `events`.
+    ///
+    /// # Errors
+    /// Where a payload cannot be written as JSON; ours always can.
+    pub fn encode(
+        uid: &[u8; 16],
+        seq: u32,
+        epoch: u32,
+        at: i64,
+        events: &[Event],
+    ) -> serde_json::Result<Row> {
+        let body = serde_json::to_vec(events)?;
+        let sum = checksum(uid, seq, epoch, at, &body);
+        Ok(Row {
+            seq,
+            epoch,
+            at,
+            sum,
+            body,
+        })
+    }
+
+    /// The events in it.
+    ///
+    /// # Errors
+    /// [`Damage`]: the checksum does not fit, or the body is not what this version can read. Never
+    /// panics, whatever the bytes.
+    pub fn decode(&self, uid: &[u8; 16]) -> Result<Vec<Event>, Damage> {
+        let found = checksum(uid, self.seq, self.epoch, self.at, &self.body);
+        if found != self.sum {
+            let why = format!("its checksum is {:08x}, not {found:08x}", self.sum);
+            return Err(Damage { seq: self.seq, why });
+        }
+        serde_json::from_slice(&self.body).map_err(|e| Damage {
+            seq: self.seq,
+            why: format!("it cannot be read: {e}"),
+        })
+    }
+}
+
+/// A journal row that cannot be trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// Its place in the journal.
+    pub seq: u32,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "journal row {} is damaged: {}", self.seq, self.why)
+    }
+}
+
+impl std::error::Error for Damage {}
+
+fn checksum(uid: &[u8; 16], seq: u32, epoch: u32, at: i64, body: &[u8]) -> u32 {
+    let mut digest = CRC.digest();
+    digest.update(uid);
+    digest.update(&seq.to_le_bytes());
+    digest.update(&epoch.to_le_bytes());
+    digest.update(&at.to_le_bytes());
+    digest.update(body);
+    digest.finalize()
+}
+
+/// Sixteen tables: a row costs a tenth of a microsecond instead of a whole one.
+static CRC: crc::Crc<u32, crc::Table<16>> =
+    crc::Crc::<u32, crc::Table<16>>::new(&crc::CRC_32_ISCSI);
