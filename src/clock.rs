@@ -2,7 +2,8 @@
 //!
 //! It is tokio's, so that under a paused tokio clock everything this crate times follows the test:
 //! deadlines, backoffs, windows, break durations. Where no runtime exists it is the system's
-//! monotonic clock. No decision hangs on the wall clock but the reading of HTTP dates.
+//! monotonic clock. No decision hangs on the wall clock but the reading of HTTP dates, and those that
+//! have to hold through a restart: a saga's timers, deadlines and retention.
 
 /// A reading of the monotonic clock: tokio's, so that tests can pause it.
 pub use tokio::time::Instant;
@@ -16,8 +17,8 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// Now, on the wall clock: for HTTP dates alone.
-#[cfg(feature = "http")]
+/// Now, on the wall clock: for HTTP dates, and for what a saga's journal writes down.
+#[cfg(any(feature = "http", feature = "saga"))]
 #[allow(clippy::disallowed_methods)] // the one place
 pub(crate) fn wall() -> std::time::SystemTime {
     std::time::SystemTime::now()

@@ -52,11 +52,28 @@
 //! # });
 //! ```
 #[cfg(feature = "saga")]
+pub mod engine;
+#[cfg(feature = "saga")]
+pub mod flow;
+#[cfg(feature = "saga")]
 pub mod journal;
 mod scope;
 #[cfg(feature = "saga")]
+pub mod step;
+#[cfg(feature = "saga")]
 pub mod store;
 
+#[cfg(feature = "saga")]
+pub use engine::{Builder, Engine, EngineError, Handle, SagaError, SignalError, StartError};
+#[cfg(feature = "saga")]
+pub use flow::{
+    Abort, ChildRef, Context, Flow, Op, OpId, Raced, Saga, SagaRef, Signal, StepFailed,
+};
+#[cfg(feature = "saga")]
+pub use step::{
+    Failure, FailureKind, OnUnknown, Outcome, Step, StepContext, StepRef, StepRetry, Verdict,
+    nothing_to_undo,
+};
 #[cfg(feature = "saga")]
 pub use store::{MemoryStore, SagaId, Status, Store, StoreError};
 

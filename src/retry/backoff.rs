@@ -197,7 +197,7 @@ impl Backoff {
         }
     }
 
-    pub(super) fn check(&self, check: &mut Check) {
+    pub(crate) fn check(&self, check: &mut Check) {
         let (shape, base) = self.shape.base();
         if let Some(base) = base {
             check.positive(shape, base);

@@ -19,6 +19,7 @@ mod order_saga;
 mod random_stacks;
 mod rate_limit;
 mod retry;
+mod saga;
 mod scope;
 mod settle;
 mod support;

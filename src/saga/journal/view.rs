@@ -40,6 +40,8 @@ pub struct View {
     pub undo_asked: BTreeMap<u32, u32>,
     /// Compensations that an operator has skipped.
     pub exceptions: Vec<u32>,
+    /// Why an operator ended it by force.
+    pub forced: Option<String>,
     /// Events seen, which is the clock of `settled`.
     seen: usize,
     /// The epoch of the row being taken in.
@@ -167,6 +169,7 @@ impl Default for View {
             parent: None,
             undo_asked: BTreeMap::new(),
             exceptions: Vec::new(),
+            forced: None,
             seen: 0,
             epoch: 0,
         }
@@ -294,10 +297,15 @@ impl View {
             Event::Stuck { why, kind, op } => {
                 self.stuck = Some((*kind, why.clone()));
                 self.stuck_op = *op;
+                for op in self.ops.values_mut() {
+                    // Whatever was under way was dropped.
+                    op.tries.tainted |= matches!(op.state, OpState::Intent);
+                }
             }
             Event::Resumed { .. } => self.resume(),
-            Event::Forced { .. } => {
+            Event::Forced { note, .. } => {
                 self.resume();
+                self.forced = Some(note.clone());
                 self.phase = Phase::Forced;
             }
             Event::Finished { out } => {

@@ -1,0 +1,224 @@
+//! Backward: steps are taken back, by the journal alone. The saga's own code is not run, so code
+//! that no longer fits, or panics, cannot stand in the way.
+use super::{
+    action::{Action, LONG, Mode, Settled},
+    book::Park,
+    drive::{Drive, Never, Stop},
+    forward::sleep_until,
+    handle::End,
+    operate::{Command, Refused},
+};
+use crate::saga::{
+    journal::{Event, OpState, Raw, StuckKind},
+    step::Steps,
+    store::{Next, Status},
+};
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
+
+pub(super) async fn run(d: &mut Drive) -> Result<Never, Stop> {
+    let steps = d.core.steps_for(&d.name, d.version);
+    run_with(d, steps).await
+}
+
+/// One at a time: those without an outcome first, then the others, the last settled first.
+pub(super) async fn run_with(d: &mut Drive, steps: Arc<Steps>) -> Result<Never, Stop> {
+    d.set_mode(Mode::Go);
+    let step_keys = d.step_keys();
+    loop {
+        d.check_closed()?;
+        commands(d).await?;
+        let Some(op) = d.view.to_undo().first().copied() else {
+            let reason = d.view.reason.clone();
+            let exceptions = d.view.exceptions.clone();
+            d.push(Event::Compensated { reason, exceptions });
+            return Err(d.end().await);
+        };
+        // What was decided, or undone, is durable before the next one is begun.
+        d.flush(Next::Keep).await?;
+        if d.core.is_draining() {
+            return Err(Stop::Drained);
+        }
+        wait_written(d, op).await?;
+        match undo(d, &steps, &step_keys, op).await? {
+            Settled::Undone => d.push(Event::Undone { op }),
+            Settled::Wait(wait) => {
+                let due = wait.not_before;
+                d.push(Event::Retry {
+                    op,
+                    attempt: wait.attempt,
+                    not_before: due,
+                    error: wait.error,
+                    tainted: wait.tainted,
+                    refused_by: wait.refused_by,
+                    undo: true,
+                    left: true,
+                });
+                if d.core.is_draining() {
+                    d.flush(Next::Keep).await?;
+                    return Err(Stop::Drained);
+                }
+                let (status, due) = (Status::Waiting, Some(due));
+                d.flush(Next::Leave { status, due }).await?;
+                return Err(Stop::Left);
+            }
+            Settled::Park { kind, why } => return Err(d.park(Park::new(kind, why).at(op)).await),
+            Settled::Done { .. } | Settled::Failed { .. } | Settled::ChildStarted => {}
+        }
+    }
+}
+
+/// A wait that was written down is not shortened by a restart.
+async fn wait_written(d: &mut Drive, op: u32) -> Result<(), Stop> {
+    loop {
+        let waiting = d.view.ops.get(&op).and_then(|op| op.waiting.clone());
+        let now = d.core.now();
+        let Some(waiting) = waiting.filter(|waiting| waiting.undo && waiting.not_before > now)
+        else {
+            return Ok(());
+        };
+        let due = waiting.not_before;
+        if due > d.core.later(LONG) {
+            let (status, due) = (Status::Waiting, Some(due));
+            d.flush(Next::Leave { status, due }).await?;
+            return Err(Stop::Left);
+        }
+        let mut timer = sleep_until(due, now);
+        let nudged = poll_fn(|cx| match d.link.poll_nudged(cx.waker()) {
+            true => Poll::Ready(true),
+            false => timer.as_mut().poll(cx).map(|()| false),
+        })
+        .await;
+        if nudged {
+            commands(d).await?;
+            d.check_closed()?;
+            if d.core.is_draining() {
+                d.flush(Next::Keep).await?;
+                return Err(Stop::Drained);
+            }
+        }
+    }
+}
+
+async fn undo(d: &mut Drive, steps: &Steps, step_keys: &str, op: u32) -> Result<Settled, Stop> {
+    let Some(known) = d.view.ops.get(&op).cloned() else {
+        return Ok(Settled::Undone);
+    };
+    let was = match known.state {
+        OpState::Done(out) => Some(out),
+        _ => None,
+    };
+    let was = match (was, &known.child) {
+        (None, Some((saga, _, key))) => match child_gone(d, saga, key).await? {
+            Some(out) => Some(out),
+            None => return Ok(Settled::Undone),
+        },
+        (was, _) => was,
+    };
+    let used = known.tries.used_by(d.epoch);
+    let action = match action(d, steps, step_keys, op, &known.name, known.cmd, used, false) {
+        Ok(action) => action,
+        Err(Park { kind, why, .. }) => return Ok(Settled::Park { kind, why }),
+    };
+    let mut undoing = pin!(action.undo(was));
+    loop {
+        let link = d.link.clone();
+        let settled = poll_fn(|cx| {
+            if link.poll_nudged(cx.waker()) {
+                return Poll::Ready(None);
+            }
+            undoing.as_mut().poll(cx).map(|(_, settled)| Some(settled))
+        })
+        .await;
+        match settled {
+            Some(settled) => return Ok(settled),
+            None => {
+                d.check_closed()?;
+                if d.core.is_draining() {
+                    d.set_mode(Mode::Drain);
+                }
+                commands(d).await?;
+            }
+        }
+    }
+}
+
+/// A child without an outcome is cancelled and waited for. `Some`: it was done in spite of that.
+async fn child_gone(d: &mut Drive, saga: &str, key: &str) -> Result<Option<Raw>, Stop> {
+    if d.core.store.find(saga, key).await?.is_none() {
+        return Ok(None);
+    }
+    d.core.cancel_child(saga.to_owned(), key.to_owned());
+    let core = d.core.clone();
+    let mut ended = pin!(core.ended(saga, key));
+    loop {
+        let link = d.link.clone();
+        let end = poll_fn(|cx| {
+            if link.poll_nudged(cx.waker()) {
+                return Poll::Ready(None);
+            }
+            ended.as_mut().poll(cx).map(Some)
+        })
+        .await;
+        match end {
+            Some(Ok(End::Finished(out))) => return Ok(Some(out)),
+            Some(Ok(_)) => return Ok(None),
+            Some(Err(error)) => return Err(error.into()),
+            None => {
+                d.check_closed()?;
+                if d.core.is_draining() {
+                    return Err(Stop::Drained);
+                }
+                commands(d).await?;
+            }
+        }
+    }
+}
+
+/// The saga is on its way back already.
+async fn commands(d: &mut Drive) -> Result<(), Stop> {
+    while let Some((command, reply)) = d.link.take_command() {
+        let answer = match command {
+            Command::Cancel { .. } => Ok(()),
+            Command::Force { by, note } => {
+                d.push(Event::Forced { by, note });
+                d.replies.push((Ok(()), reply));
+                return Err(d.end().await);
+            }
+            _ => Err(Refused::NotStuck),
+        };
+        let _ = reply.send(answer);
+    }
+    Ok(())
+}
+
+/// What runs a step, or takes it back.
+#[allow(clippy::too_many_arguments)] // each is a field of the action
+pub(super) fn action(
+    d: &Drive,
+    steps: &Steps,
+    step_keys: &str,
+    op: u32,
+    name: &str,
+    cmd: Raw,
+    used: u32,
+    tainted: bool,
+) -> Result<Action, Park> {
+    let Some(step) = steps.get(name) else {
+        let why = format!("step `{name}` is not registered with saga `{}`", d.name);
+        return Err(Park::new(StuckKind::Code, why).at(op));
+    };
+    Ok(Action {
+        core: d.core.clone(),
+        link: d.link.clone(),
+        mode: d.mode.subscribe(),
+        step: step.clone(),
+        name: name.to_owned(),
+        cmd,
+        saga_key: d.key.clone(),
+        step_key: format!("{step_keys}/{op}"),
+        op,
+        used,
+        tainted,
+        doubted: false,
+    })
+}

@@ -1,0 +1,497 @@
+//! Everything a saga has asked for and not got yet. Pure: the same code for replay and for live, so
+//! that both come to the same.
+use crate::saga::{
+    flow::{Ask, Delivered},
+    journal::{Event, Raw, Settlement, StuckKind},
+    step::Steps,
+};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Why a saga has to be parked.
+#[derive(Clone, Debug)]
+pub(super) struct Park {
+    pub(super) kind: StuckKind,
+    pub(super) why: String,
+    pub(super) op: Option<u32>,
+}
+
+impl Park {
+    pub(super) fn new(kind: StuckKind, why: impl Into<String>) -> Self {
+        Park {
+            kind,
+            why: why.into(),
+            op: None,
+        }
+    }
+
+    pub(super) fn at(mut self, op: u32) -> Self {
+        self.op = Some(op);
+        self
+    }
+
+    /// The code does not ask for what the journal has.
+    fn misfit(what: &str, recorded: &Event) -> Self {
+        let recorded = serde_json::to_string(recorded).unwrap_or_default();
+        let why = format!(
+            "the saga's code does not fit its journal: it {what}, but the journal has {recorded}"
+        );
+        Park::new(StuckKind::Code, why)
+    }
+}
+
+/// A step, child or compensation that has been asked for and has no outcome.
+#[derive(Clone, Debug)]
+pub(super) struct Open {
+    pub(super) what: What,
+    pub(super) pivot: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum What {
+    Step {
+        name: String,
+        cmd: Raw,
+    },
+    Child {
+        name: String,
+        saga: String,
+        version: u32,
+        key: String,
+        cmd: Raw,
+    },
+    Undo {
+        target: u32,
+    },
+}
+
+#[derive(Default)]
+pub(super) struct Book {
+    /// What the journal has and the code has not yet asked for again.
+    recorded: BTreeMap<u32, Event>,
+    unwaited: BTreeSet<u32>,
+    /// Operations that settle by an action.
+    pub(super) open: BTreeMap<u32, Open>,
+    /// Those of them whose action is to be started now.
+    pub(super) to_start: Vec<u32>,
+    pub(super) timers: BTreeMap<u32, i64>,
+    waits: VecDeque<(u32, String, Option<i64>)>,
+    letters: VecDeque<(String, Raw)>,
+    seen: BTreeSet<String>,
+    pub(super) pivoted: bool,
+}
+
+/// What an ask has to know of its surroundings.
+pub(super) struct Around<'a> {
+    pub(super) steps: &'a Steps,
+    pub(super) now: i64,
+    /// Of a payload, in bytes.
+    pub(super) most: usize,
+    /// What a child's key begins with: unique to this saga.
+    pub(super) step_keys: &'a str,
+}
+
+impl Book {
+    /// Takes a journal apart: what was asked for is kept to compare, the outcomes are given back in
+    /// their order.
+    pub(super) fn record<'a>(&mut self, events: impl IntoIterator<Item = &'a Event>) -> Vec<Event> {
+        let mut outcomes = Vec::new();
+        for event in events {
+            match event {
+                Event::Step { op, .. }
+                | Event::Child { op, .. }
+                | Event::Timer { op, .. }
+                | Event::Wait { op, .. }
+                | Event::UndoAsked { op, .. }
+                | Event::Patch { op, .. } => {
+                    self.recorded.insert(*op, event.clone());
+                }
+                Event::Unwait { op } => {
+                    self.unwaited.insert(*op);
+                }
+                Event::Started { .. } => {
+                    self.recorded.clear();
+                    self.unwaited.clear();
+                    outcomes.clear();
+                }
+                Event::Done { .. }
+                | Event::Failed { .. }
+                | Event::Fired { .. }
+                | Event::Signal { .. }
+                | Event::TimedOut { .. }
+                | Event::Undone { .. }
+                | Event::Skipped { .. }
+                | Event::Settled { .. } => outcomes.push(event.clone()),
+                Event::Retry { .. }
+                | Event::Cancelled { .. }
+                | Event::Abort { .. }
+                | Event::Stuck { .. }
+                | Event::Resumed { .. }
+                | Event::Forced { .. }
+                | Event::Finished { .. }
+                | Event::Continued {}
+                | Event::Compensated { .. } => {}
+            }
+        }
+        outcomes
+    }
+
+    /// Whether the code has still to ask again for something that the journal has.
+    pub(super) fn is_behind(&self) -> bool {
+        !self.recorded.is_empty()
+    }
+
+    /// After the last outcome the code must have asked for all that the journal has.
+    pub(super) fn caught_up(&self) -> Result<(), Park> {
+        match self.recorded.values().next() {
+            Some(left) => Err(Park::misfit("does not ask for this any more", left)),
+            None => Ok(()),
+        }
+    }
+
+    /// Nothing will ever wake the code.
+    pub(super) fn is_idle(&self) -> bool {
+        self.open.is_empty() && self.timers.is_empty() && self.waits.is_empty()
+    }
+
+    pub(super) fn has_open_pivot(&self) -> bool {
+        self.open.values().any(|open| open.pivot)
+    }
+
+    pub(super) fn has_seen(&self, letter: &str) -> bool {
+        self.seen.contains(letter)
+    }
+
+    /// When the next timer fires or the next wait ends.
+    pub(super) fn next_due(&self) -> Option<i64> {
+        let timers = self.timers.values().copied();
+        timers
+            .chain(self.waits.iter().filter_map(|wait| wait.2))
+            .min()
+    }
+
+    /// Timers and waits whose time has come, as events, in the order of their numbers.
+    pub(super) fn due(&self, now: i64) -> Vec<Event> {
+        let timers = self.timers.iter().filter(|(_, at)| **at <= now);
+        let waits = self
+            .waits
+            .iter()
+            .filter(|wait| wait.2.is_some_and(|until| until <= now));
+        let mut due: Vec<_> = timers
+            .map(|(op, at)| (*at, *op, Event::Fired { op: *op }))
+            .chain(waits.map(|(op, _, until)| {
+                (until.unwrap_or_default(), *op, Event::TimedOut { op: *op })
+            }))
+            .collect();
+        due.sort_unstable_by_key(|(at, op, _)| (*at, *op));
+        due.into_iter().map(|(_, _, event)| event).collect()
+    }
+
+    /// Books an outcome. `Some`: it goes to the code now.
+    pub(super) fn outcome(&mut self, event: &Event) -> Result<Option<(u32, Delivered)>, Park> {
+        let gone = || Park::misfit("did not ask for this", event);
+        Ok(Some(match event {
+            Event::Done { op, out, .. } => self.done(*op, out).ok_or_else(gone)?,
+            Event::Failed {
+                op, clean, error, ..
+            } => {
+                self.open.remove(op).ok_or_else(gone)?;
+                (
+                    *op,
+                    Delivered::Failed {
+                        clean: *clean,
+                        error: error.clone(),
+                    },
+                )
+            }
+            Event::Settled {
+                op, verdict, note, ..
+            } => match verdict {
+                Settlement::Done(out) => self.done(*op, out).ok_or_else(gone)?,
+                Settlement::NotApplied | Settlement::Undone => {
+                    self.open.remove(op).ok_or_else(gone)?;
+                    let error = format!("settled by an operator: {note}");
+                    (*op, Delivered::Failed { clean: true, error })
+                }
+            },
+            Event::Undone { op } | Event::Skipped { op, .. } => {
+                let asked =
+                    |open: &Open| matches!(open.what, What::Undo { target } if target == *op);
+                let asker = self
+                    .open
+                    .iter()
+                    .find(|(_, open)| asked(open))
+                    .map(|(asker, _)| *asker);
+                let asker = asker.ok_or_else(gone)?;
+                self.open.remove(&asker);
+                (asker, Delivered::Undone)
+            }
+            Event::Fired { op } => {
+                self.timers.remove(op).ok_or_else(gone)?;
+                (*op, Delivered::Fired)
+            }
+            Event::TimedOut { op } => {
+                let place = self.waits.iter().position(|wait| wait.0 == *op);
+                place
+                    .and_then(|place| self.waits.remove(place))
+                    .ok_or_else(gone)?;
+                (*op, Delivered::TimedOut)
+            }
+            Event::Signal { id, name, body } => {
+                self.seen.insert(id.clone());
+                self.letters.push_back((name.clone(), body.clone()));
+                return Ok(self.letter());
+            }
+            other => return Err(Park::misfit("cannot replay this", other)),
+        }))
+    }
+
+    fn done(&mut self, op: u32, out: &Raw) -> Option<(u32, Delivered)> {
+        let open = self.open.remove(&op)?;
+        self.pivoted |= open.pivot;
+        Some((op, Delivered::Done(out.clone())))
+    }
+
+    /// The wait that has waited longest of those with a letter, and that letter.
+    pub(super) fn letter(&mut self) -> Option<(u32, Delivered)> {
+        let letters = &self.letters;
+        let (wait, letter) = self.waits.iter().enumerate().find_map(|(place, wait)| {
+            let letter = letters.iter().position(|letter| letter.0 == wait.1)?;
+            Some((place, letter))
+        })?;
+        let (op, ..) = self.waits.remove(wait)?;
+        let (_, body) = self.letters.remove(letter)?;
+        Some((op, Delivered::Signal(body)))
+    }
+
+    /// Books what the code asks for. `Some`: it is new, and the journal has to have it.
+    pub(super) fn ask(
+        &mut self,
+        op: u32,
+        ask: Ask,
+        around: &Around<'_>,
+    ) -> Result<Option<Event>, Park> {
+        if self.has_open_pivot() && !matches!(ask, Ask::Unwait | Ask::Patch { .. }) {
+            let why = "the saga asks for another operation while its pivot is open; \
+                       a pivot is issued alone";
+            return Err(Park::new(StuckKind::Saga, why));
+        }
+        let known = self.recorded.remove(&op);
+        match ask {
+            Ask::Step {
+                name, cmd, pivot, ..
+            } => self.step(op, name, cmd, pivot, known, around),
+            Ask::Child {
+                name,
+                saga,
+                version,
+                cmd,
+                ..
+            } => {
+                let key = format!("{}/{op}", around.step_keys);
+                self.child(op, name, (saga, version, key), cmd, known, around)
+            }
+            Ask::Timer { after } => {
+                let (at, new) = match known {
+                    None => {
+                        let at = later(around.now, after);
+                        (at, Some(Event::Timer { op, at }))
+                    }
+                    Some(Event::Timer { at, .. }) => (at, None),
+                    Some(other) => return Err(Park::misfit("sleeps here now", &other)),
+                };
+                self.timers.insert(op, at);
+                Ok(new)
+            }
+            Ask::Wait { name, within } => {
+                let (until, new) = match known {
+                    None => {
+                        let until = within.map(|within| later(around.now, within));
+                        (
+                            until,
+                            Some(Event::Wait {
+                                op,
+                                name: name.to_owned(),
+                                until,
+                            }),
+                        )
+                    }
+                    Some(Event::Wait { name: n, until, .. }) if n == name => (until, None),
+                    Some(other) => {
+                        let what = format!("waits for signal `{name}` here now");
+                        return Err(Park::misfit(&what, &other));
+                    }
+                };
+                self.waits.push_back((op, name.to_owned(), until));
+                Ok(new)
+            }
+            Ask::Unwait => {
+                self.waits.retain(|wait| wait.0 != op);
+                let known = self.unwaited.remove(&op);
+                Ok((!known).then_some(Event::Unwait { op }))
+            }
+            Ask::Undo { target } => {
+                let new = match known {
+                    None => Some(Event::UndoAsked { op, target }),
+                    Some(Event::UndoAsked { target: t, .. }) if t == target => None,
+                    Some(other) => return Err(Park::misfit("undoes a step here now", &other)),
+                };
+                self.open(op, What::Undo { target }, false);
+                Ok(new)
+            }
+            Ask::Patch { name } => match known {
+                None => Ok(Some(Event::Patch { op, name })),
+                Some(Event::Patch { name: n, .. }) if n == name => Ok(None),
+                Some(other) => {
+                    let what = format!("has the patch `{name}` here now");
+                    Err(Park::misfit(&what, &other))
+                }
+            },
+            Ask::Foreign(name) => {
+                let why = format!("step `{name}` was registered with another engine's builder");
+                Err(Park::new(StuckKind::Code, why).at(op))
+            }
+            Ask::Unusable(why) => Err(Park::new(StuckKind::Saga, why).at(op)),
+        }
+    }
+
+    fn step(
+        &mut self,
+        op: u32,
+        name: &str,
+        cmd: Raw,
+        pivot: bool,
+        known: Option<Event>,
+        around: &Around<'_>,
+    ) -> Result<Option<Event>, Park> {
+        if pivot && !self.is_idle() {
+            let why = format!(
+                "the pivot `{name}` is asked for while other operations are open; \
+                 a pivot is issued alone"
+            );
+            return Err(Park::new(StuckKind::Saga, why).at(op));
+        }
+        let (cmd, new) = match known {
+            None => {
+                fits("the command of step", name, &cmd, around.most)?;
+                let (name, cmd_) = (name.to_owned(), cmd.clone());
+                (
+                    cmd,
+                    Some(Event::Step {
+                        op,
+                        name,
+                        cmd: cmd_,
+                        pivot,
+                    }),
+                )
+            }
+            Some(Event::Step {
+                name: n,
+                cmd: recorded,
+                pivot: p,
+                ..
+            }) if n == name && p == pivot && means_the_same(name, &recorded, &cmd, around) => {
+                (recorded, None)
+            }
+            Some(other) => {
+                let pivot = if pivot { "pivot" } else { "step" };
+                let what = format!("runs {pivot} `{name}` with {} here now", cmd.get());
+                return Err(Park::misfit(&what, &other));
+            }
+        };
+        self.open(
+            op,
+            What::Step {
+                name: name.to_owned(),
+                cmd,
+            },
+            pivot,
+        );
+        Ok(new)
+    }
+
+    fn child(
+        &mut self,
+        op: u32,
+        name: &str,
+        (saga, version, key): (&str, u32, String),
+        cmd: Raw,
+        known: Option<Event>,
+        around: &Around<'_>,
+    ) -> Result<Option<Event>, Park> {
+        let (saga, name) = (saga.to_owned(), name.to_owned());
+        let (what, new) = match known {
+            None => {
+                fits("the input of child", &name, &cmd, around.most)?;
+                let what = What::Child {
+                    name: name.clone(),
+                    saga: saga.clone(),
+                    version,
+                    key: key.clone(),
+                    cmd: cmd.clone(),
+                };
+                (
+                    what,
+                    Some(Event::Child {
+                        op,
+                        name,
+                        saga,
+                        version,
+                        key,
+                        cmd,
+                    }),
+                )
+            }
+            Some(Event::Child {
+                name: n,
+                saga: s,
+                version,
+                key,
+                cmd: recorded,
+                ..
+            }) if n == name && s == saga && means_the_same(&name, &recorded, &cmd, around) => (
+                What::Child {
+                    name,
+                    saga,
+                    version,
+                    key,
+                    cmd: recorded,
+                },
+                None,
+            ),
+            Some(other) => {
+                let what = format!("runs child `{name}` with {} here now", cmd.get());
+                return Err(Park::misfit(&what, &other));
+            }
+        };
+        self.open(op, what, false);
+        Ok(new)
+    }
+
+    fn open(&mut self, op: u32, what: What, pivot: bool) {
+        self.open.insert(op, Open { what, pivot });
+        self.to_start.push(op);
+    }
+}
+
+fn means_the_same(name: &str, recorded: &Raw, new: &Raw, around: &Around<'_>) -> bool {
+    recorded.get() == new.get()
+        || around
+            .steps
+            .get(name)
+            .is_some_and(|step| step.same(recorded, new))
+}
+
+fn fits(what: &str, name: &str, payload: &Raw, most: usize) -> Result<(), Park> {
+    let bytes = payload.get().len();
+    if bytes <= most {
+        return Ok(());
+    }
+    let why = format!("{what} `{name}` is {bytes} bytes, at most {most} are allowed (max_payload)");
+    Err(Park::new(StuckKind::Saga, why))
+}
+
+fn later(now: i64, after: std::time::Duration) -> i64 {
+    // Rounded up: never early.
+    let ms = after.as_nanos().div_ceil(1_000_000);
+    now.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX))
+}

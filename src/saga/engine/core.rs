@@ -1,0 +1,322 @@
+//! What all sagas of an engine share.
+use super::{
+    drive::{self, Job},
+    handle::End,
+    link::Link,
+    operate::Undoing,
+    turns::Code,
+};
+use crate::saga::{
+    flow::Flow,
+    step::Steps,
+    store::{Owner, SagaId, Store, StoreError},
+};
+use parking_lot::Mutex;
+use serde_json::value::RawValue;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use tokio::{
+    sync::{Notify, oneshot, watch},
+    task::JoinSet,
+};
+
+/// Tells the time of journals, timers and deadlines.
+pub(super) type WallClock = Box<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// Makes the code of a saga from its input.
+pub(super) type Make = Box<dyn Fn(&RawValue, Flow) -> Result<Code, String> + Send + Sync>;
+
+/// The code of one version of a saga.
+pub(super) struct Registered {
+    pub(super) make: Make,
+    pub(super) steps: Arc<Steps>,
+    pub(super) same_input: fn(&RawValue, &RawValue) -> bool,
+}
+
+pub(super) struct Core {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) sagas: HashMap<&'static str, BTreeMap<u32, Registered>>,
+    /// Steps that were registered as functions: for every saga.
+    pub(super) functions: Arc<Steps>,
+    pub(super) owner: Owner,
+    /// Names the builder.
+    pub(super) origin: u64,
+    pub(super) clock: WallClock,
+    pub(super) max_payload: usize,
+    pub(super) crash_limit: u32,
+    pub(super) max_running: usize,
+    pub(super) max_of: HashMap<&'static str, usize>,
+    pub(super) draining: AtomicBool,
+    /// Sagas wait in the store for a place: new ones stand in line as well.
+    pub(super) backlog: AtomicBool,
+    /// For the scheduler: a place is free, or something is due earlier than it knew.
+    pub(super) wake: Notify,
+    /// Sagas that may bring the process down run one at a time.
+    pub(super) suspects: Arc<tokio::sync::Mutex<()>>,
+    pub(super) closed: watch::Sender<Option<StoreError>>,
+    pub(super) undoing: Undoing,
+    running: Mutex<Running>,
+    in_memory: AtomicUsize,
+    empty: Notify,
+    waiters: Mutex<HashMap<SagaId, Vec<oneshot::Sender<End>>>>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+#[derive(Default)]
+struct Running {
+    links: HashMap<SagaId, Arc<Link>>,
+    by_name: HashMap<String, usize>,
+    total: usize,
+}
+
+/// What a builder gives.
+pub(super) struct Setup {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) sagas: HashMap<&'static str, BTreeMap<u32, Registered>>,
+    pub(super) functions: Arc<Steps>,
+    pub(super) owner: Owner,
+    pub(super) origin: u64,
+    pub(super) clock: WallClock,
+    pub(super) max_payload: usize,
+    pub(super) crash_limit: u32,
+    pub(super) max_running: usize,
+    pub(super) max_of: HashMap<&'static str, usize>,
+}
+
+/// A saga's place in memory; given back when dropped.
+pub(super) struct Place {
+    core: Arc<Core>,
+    name: String,
+}
+
+impl Core {
+    pub(super) fn new(setup: Setup) -> Arc<Core> {
+        Arc::new(Core {
+            store: setup.store,
+            sagas: setup.sagas,
+            functions: setup.functions,
+            owner: setup.owner,
+            origin: setup.origin,
+            clock: setup.clock,
+            max_payload: setup.max_payload,
+            crash_limit: setup.crash_limit,
+            max_running: setup.max_running,
+            max_of: setup.max_of,
+            draining: AtomicBool::new(false),
+            backlog: AtomicBool::new(false),
+            wake: Notify::new(),
+            suspects: Arc::default(),
+            closed: watch::Sender::new(None),
+            undoing: Undoing::default(),
+            running: Mutex::default(),
+            in_memory: AtomicUsize::new(0),
+            empty: Notify::new(),
+            waiters: Mutex::default(),
+            tasks: Mutex::new(JoinSet::new()),
+        })
+    }
+
+    /// Now, UTC ms. A clock before 1970 stands at 0; a panic in a user's clock as well.
+    pub(super) fn now(&self) -> i64 {
+        let now = crate::event::contain(UNIX_EPOCH, || (self.clock)());
+        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// In `wait` from now, UTC ms.
+    pub(super) fn later(&self, wait: Duration) -> i64 {
+        let ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+        self.now().saturating_add(ms)
+    }
+
+    pub(super) fn registered(&self, name: &str, version: u32) -> Option<&Registered> {
+        self.sagas.get(name)?.get(&version)
+    }
+
+    /// The steps to undo a saga with, also where its own version is gone.
+    pub(super) fn steps_for(&self, name: &str, version: u32) -> Arc<Steps> {
+        let versions = self.sagas.get(name);
+        let registered = versions.and_then(|versions| {
+            versions
+                .get(&version)
+                .or_else(|| versions.values().next_back())
+        });
+        registered
+            .map_or(&self.functions, |registered| &registered.steps)
+            .clone()
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(SeqCst)
+    }
+
+    /// A place for a saga, if there is room. `None`: it has to wait in the store.
+    pub(super) fn place(self: &Arc<Self>, name: &str) -> Option<Place> {
+        let mut running = self.running.lock();
+        if running.total >= self.max_running || running.of(name) >= self.most_of(name) {
+            return None;
+        }
+        Some(self.take_place(&mut running, name))
+    }
+
+    /// A place, whatever the limits: for what an operator does.
+    pub(super) fn extra_place(self: &Arc<Self>, name: &str) -> Place {
+        self.take_place(&mut self.running.lock(), name)
+    }
+
+    fn take_place(self: &Arc<Self>, running: &mut Running, name: &str) -> Place {
+        running.total = running.total.saturating_add(1);
+        match running.by_name.get_mut(name) {
+            Some(n) => *n = n.saturating_add(1),
+            None => {
+                running.by_name.insert(name.to_owned(), 1);
+            }
+        }
+        self.in_memory.fetch_add(1, SeqCst);
+        Place {
+            core: self.clone(),
+            name: name.to_owned(),
+        }
+    }
+
+    fn most_of(&self, name: &str) -> usize {
+        self.max_of.get(name).copied().unwrap_or(usize::MAX)
+    }
+
+    /// How many more sagas there is room for, and the names that have none: those at their own limit
+    /// and, with `fair`, those that hold more than their share of the whole.
+    pub(super) fn room(&self, fair: bool) -> (usize, Vec<String>) {
+        let running = self.running.lock();
+        let names = running.by_name.values().filter(|n| **n > 0).count();
+        let share = self.max_running.div_ceil(names.saturating_add(1));
+        let full = running
+            .by_name
+            .iter()
+            .filter(|(name, n)| **n >= self.most_of(name) || (fair && **n >= share));
+        let full = full.map(|(name, _)| name.clone()).collect();
+        (self.max_running.saturating_sub(running.total), full)
+    }
+
+    pub(super) fn enlist(&self, id: SagaId, link: &Arc<Link>) {
+        self.running.lock().links.insert(id, link.clone());
+    }
+
+    pub(super) fn discharge(&self, id: SagaId, link: &Arc<Link>) {
+        let mut running = self.running.lock();
+        if running
+            .links
+            .get(&id)
+            .is_some_and(|known| Arc::ptr_eq(known, link))
+        {
+            running.links.remove(&id);
+        }
+    }
+
+    pub(super) fn link(&self, id: SagaId) -> Option<Arc<Link>> {
+        self.running.lock().links.get(&id).cloned()
+    }
+
+    pub(super) fn in_memory(&self) -> usize {
+        self.in_memory.load(SeqCst)
+    }
+
+    /// Runs a saga in a task of its own.
+    pub(super) fn spawn(self: &Arc<Self>, job: Job, place: Place) {
+        let core = self.clone();
+        let mut tasks = self.tasks.lock();
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(async move { drive::drive(core, job, place).await });
+    }
+
+    pub(super) fn spawn_other(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.lock().spawn(task);
+    }
+
+    /// Ends all tasks: the last handle is gone.
+    pub(super) fn abort_all(&self) {
+        self.tasks.lock().abort_all();
+        self.waiters.lock().clear();
+    }
+
+    /// Tells whoever waits for the end of a saga.
+    pub(super) fn tell(&self, id: SagaId, end: &End) {
+        let waiting = self.waiters.lock().remove(&id);
+        for waiter in waiting.into_iter().flatten() {
+            // One that is gone needs no answer.
+            let _ = waiter.send(end.clone());
+        }
+    }
+
+    pub(super) fn wait_for(&self, id: SagaId, waiter: oneshot::Sender<End>) {
+        let mut waiters = self.waiters.lock();
+        let waiting = waiters.entry(id).or_default();
+        waiting.retain(|waiter| !waiter.is_closed());
+        waiting.push(waiter);
+    }
+
+    /// Nothing more can be written: everyone who waits is told.
+    pub(super) fn close(&self, cause: &StoreError) {
+        self.closed.send_if_modified(|closed| {
+            let first = closed.is_none();
+            if first {
+                *closed = Some(cause.clone());
+            }
+            first
+        });
+        self.waiters.lock().clear();
+        for link in self.running.lock().links.values() {
+            link.nudge();
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> Option<StoreError> {
+        self.closed.borrow().clone()
+    }
+
+    /// No new sagas, no new actions; when nothing runs any more, everything is released.
+    pub(super) async fn drain(&self) -> Result<(), StoreError> {
+        self.draining.store(true, SeqCst);
+        for link in self.running.lock().links.values() {
+            link.nudge();
+        }
+        self.wake.notify_one();
+        loop {
+            let mut empty = std::pin::pin!(self.empty.notified());
+            empty.as_mut().enable();
+            if self.in_memory() == 0 {
+                break;
+            }
+            empty.await;
+        }
+        self.store.release(self.owner, None).await
+    }
+}
+
+impl Running {
+    fn of(&self, name: &str) -> usize {
+        self.by_name.get(name).copied().unwrap_or(0)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut running = self.core.running.lock();
+        running.total = running.total.saturating_sub(1);
+        if let Some(n) = running.by_name.get_mut(&self.name) {
+            *n = n.saturating_sub(1);
+        }
+        drop(running);
+        if self.core.in_memory.fetch_sub(1, SeqCst) == 1 {
+            self.core.empty.notify_waiters();
+        }
+        if self.core.backlog.load(SeqCst) {
+            self.core.wake.notify_one();
+        }
+    }
+}

@@ -1,0 +1,443 @@
+//! One saga in memory, from its start or its journal to where it ends, parks or leaves.
+use super::{
+    action::Mode,
+    backward,
+    book::Park,
+    core::{Core, Place},
+    forward,
+    handle::End,
+    link::Link,
+    operate::{Command, Refused, Reply},
+    start::{self, NewJob, StartError},
+    turns::text,
+};
+use crate::saga::{
+    journal::{Event, Phase, Row, StuckKind, View},
+    store::{Append, Claimed, Letter, Next, SagaId, Status, StoreError},
+};
+use futures_util::FutureExt as _;
+use std::{panic::AssertUnwindSafe, sync::Arc};
+use tokio::sync::{OwnedMutexGuard, watch};
+
+/// What brings a saga into memory.
+pub(super) enum Job {
+    New(Box<NewJob>),
+    /// Claimed, with what an operator wants of it.
+    Old(Box<Claimed>, Vec<(Command, Reply)>),
+    /// It was parked for its code, which may fit now.
+    Fits(Box<Claimed>),
+}
+
+/// Why a saga is no longer in memory.
+pub(super) enum Stop {
+    /// It has ended, or is parked.
+    End(End),
+    /// It waits in the store.
+    Left,
+    /// The engine stops.
+    Drained,
+    /// Somebody else owns it.
+    Fenced,
+    /// It is another saga that has the key.
+    NotNew,
+    /// The store failed.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Fenced => Stop::Fenced,
+            other => Stop::Store(other),
+        }
+    }
+}
+
+/// A saga, as its task holds it.
+pub(super) struct Drive {
+    pub(super) core: Arc<Core>,
+    pub(super) link: Arc<Link>,
+    pub(super) mode: watch::Sender<Mode>,
+    pub(super) id: SagaId,
+    pub(super) uid: [u8; 16],
+    pub(super) name: Arc<str>,
+    pub(super) version: u32,
+    pub(super) key: Arc<str>,
+    pub(super) epoch: u32,
+    pub(super) seq: u32,
+    pub(super) view: View,
+    pub(super) batch: Vec<Event>,
+    pub(super) consumed: Vec<i64>,
+    /// Set while the saga is not in the store yet.
+    pub(super) new: Option<Box<NewJob>>,
+    pub(super) replies: Vec<(Result<(), Refused>, Reply)>,
+    pub(super) new_run: bool,
+    clear_crashes: bool,
+    /// Held until there is progress.
+    alone: Option<OwnedMutexGuard<()>>,
+}
+
+/// Runs a saga for as long as it is in memory.
+pub(super) async fn drive(core: Arc<Core>, job: Job, place: Place) {
+    let mut d = Drive::new(core.clone());
+    // A panic of the engine itself must not take the others' tasks with it, nor hang the waiters.
+    let ran = AssertUnwindSafe(d.run(job)).catch_unwind().await;
+    let stop = ran.unwrap_or_else(|panic| {
+        let why = format!("the engine panicked: {}", text(&*panic));
+        Stop::Store(StoreError::Read(why.into()))
+    });
+    core.discharge(d.id, &d.link);
+    match stop {
+        Stop::End(end) => core.tell(d.id, &end),
+        Stop::Store(error) => {
+            if let StoreError::Closed(_) = error {
+                core.close(&error);
+            }
+            core.tell(d.id, &End::Lost(error));
+        }
+        // A signal or a command may have come while it left.
+        Stop::Left => core.wake.notify_one(),
+        Stop::Drained | Stop::Fenced | Stop::NotNew => {}
+    }
+    drop(d);
+    drop(place);
+}
+
+impl Drive {
+    fn new(core: Arc<Core>) -> Self {
+        Drive {
+            core,
+            link: Arc::default(),
+            mode: watch::Sender::new(Mode::Go),
+            id: SagaId(0),
+            uid: [0; 16],
+            name: "".into(),
+            version: 0,
+            key: "".into(),
+            epoch: 1,
+            seq: 0,
+            view: View::default(),
+            batch: Vec::new(),
+            consumed: Vec::new(),
+            new: None,
+            replies: Vec::new(),
+            new_run: false,
+            clear_crashes: false,
+            alone: None,
+        }
+    }
+
+    async fn run(&mut self, job: Job) -> Stop {
+        let done = match job {
+            Job::New(new) => self.begin(new).await,
+            Job::Old(claimed, commands) => self.resume(*claimed, commands, false).await,
+            Job::Fits(claimed) => self.resume(*claimed, Vec::new(), true).await,
+        };
+        match done {
+            Ok(never) => match never {},
+            Err(stop) => stop,
+        }
+    }
+
+    async fn begin(&mut self, new: Box<NewJob>) -> Result<Never, Stop> {
+        (self.name, self.key) = (new.name.into(), new.key.clone());
+        (self.version, self.uid) = (new.version, new.uid);
+        let started = new.started();
+        self.new = Some(new);
+        self.push(started.clone());
+        forward::run(self, &[started], false).await
+    }
+
+    async fn resume(
+        &mut self,
+        claimed: Claimed,
+        commands: Vec<(Command, Reply)>,
+        may_fit: bool,
+    ) -> Result<Never, Stop> {
+        (self.id, self.uid, self.epoch) = (claimed.id, claimed.uid, claimed.epoch);
+        (self.name, self.key) = (claimed.name.into(), claimed.key.into());
+        self.version = claimed.version;
+        self.clear_crashes = claimed.crashes > 0;
+        self.core.enlist(self.id, &self.link);
+        for (command, reply) in commands {
+            self.link.command(command, reply);
+        }
+        let mut events = Vec::new();
+        self.seq = claimed
+            .rows
+            .last()
+            .map_or(0, |row| row.seq.saturating_add(1));
+        let mut due = claimed.rows.first().map_or(0, |row| row.seq);
+        for row in &claimed.rows {
+            let decoded = row.decode(&self.uid).map_err(|damage| damage.to_string());
+            let decoded = decoded.and_then(|events| match row.seq == due {
+                true => Ok(events),
+                false => Err(format!("journal row {due} is missing")),
+            });
+            match decoded {
+                Ok(row_events) => {
+                    self.view.apply_row(row.epoch, &row_events);
+                    events.extend(row_events);
+                }
+                Err(why) => return self.damaged(why).await,
+            }
+            due = due.saturating_add(1);
+        }
+        match events.first() {
+            Some(Event::Started { .. }) => {}
+            // The first row of a later run.
+            Some(Event::Continued {}) => {
+                events.remove(0);
+            }
+            _ => {
+                return self
+                    .damaged("the journal does not begin with its start".to_owned())
+                    .await;
+            }
+        }
+        if let Some(Event::Started { saga, version, .. }) = events.first()
+            && (saga.as_str(), *version) != (&*self.name, self.version)
+        {
+            let why = format!("the journal is of saga `{saga}` version {version}");
+            return self.damaged(why).await;
+        }
+        if self.view.phase.is_final() {
+            // The line beside the journal was behind it.
+            return Err(self.end().await);
+        }
+        if let Some((kind, why)) = self.view.stuck.clone() {
+            let operated = self.operate_stuck().await?;
+            if !operated && !(may_fit && kind == StuckKind::Code) {
+                return Err(self.repark(kind, why).await);
+            }
+        }
+        if claimed.crashes >= 2 && self.is_suspect() {
+            self.run_alone(claimed.crashed_alone, claimed.crashes)
+                .await?;
+        }
+        match self.view.phase {
+            Phase::Backward => {
+                if self.view.stuck.is_some() {
+                    self.resumed_by_engine();
+                }
+                backward::run(self).await
+            }
+            _ => forward::run(self, &events, self.view.stuck.is_some()).await,
+        }
+    }
+
+    pub(super) fn resumed_by_engine(&mut self) {
+        self.push(Event::Resumed {
+            by: "engine".to_owned(),
+            note: "the code that is registered now fits".to_owned(),
+        });
+    }
+
+    /// An action or a turn was under way when the process died.
+    fn is_suspect(&self) -> bool {
+        let now = self.core.now();
+        self.view.phase == Phase::Backward
+            || self.view.ops.is_empty()
+            || self.view.ops.values().any(|op| {
+                matches!(op.state, crate::saga::journal::OpState::Intent)
+                    && op
+                        .waiting
+                        .as_ref()
+                        .is_none_or(|waiting| waiting.not_before <= now)
+            })
+    }
+
+    /// One suspect at a time; one that has brought its process down alone is parked.
+    async fn run_alone(&mut self, crashed_alone: bool, crashes: u32) -> Result<(), Stop> {
+        self.alone = Some(self.core.suspects.clone().lock_owned().await);
+        if crashed_alone && crashes >= self.core.crash_limit {
+            let why = format!(
+                "its process ended {crashes} times while it was running, the last time with no \
+                 other suspect beside it"
+            );
+            return Err(self.park(Park::new(StuckKind::Crashes, why)).await);
+        }
+        self.core.store.run_alone(self.id, self.epoch).await?;
+        Ok(())
+    }
+
+    async fn damaged(&mut self, why: String) -> Result<Never, Stop> {
+        // An operator may still end it by force.
+        self.view.stuck = Some((StuckKind::Damage, why.clone()));
+        if self.operate_stuck().await? {
+            let why = "a damaged saga can only be ended by force".to_owned();
+            return Err(self.park(Park::new(StuckKind::Damage, why)).await);
+        }
+        Err(self.park(Park::new(StuckKind::Damage, why)).await)
+    }
+
+    /// Takes an event in; the next [`flush`](Drive::flush) makes it durable.
+    pub(super) fn push(&mut self, event: Event) {
+        self.view
+            .apply_row(self.epoch, std::slice::from_ref(&event));
+        self.batch.push(event);
+    }
+
+    /// Makes what was taken in durable, and with it what comes after. Nothing may depend on it
+    /// before this has come back.
+    pub(super) async fn flush(&mut self, next: Next) -> Result<(), Stop> {
+        if self.batch.is_empty() && self.consumed.is_empty() && next == Next::Keep {
+            self.answer();
+            return Ok(());
+        }
+        let mut events = std::mem::take(&mut self.batch);
+        if let Next::Leave { .. } = next {
+            for event in &mut events {
+                if let Event::Retry { left, .. } = event {
+                    *left = true;
+                }
+            }
+        }
+        let now = self.core.now();
+        let row = Row::encode(&self.uid, self.seq, self.epoch, now, &events)
+            .map_err(|e| Stop::Store(StoreError::Read(e.to_string().into())))?;
+        match self.new.take() {
+            Some(new) => start::create(self, new, row, next).await?,
+            None => {
+                let letters = self.letter_to_parent(&events, now);
+                let parent = letters
+                    .first()
+                    .map(|letter| (letter.saga.clone(), letter.key.clone()));
+                let append = Append {
+                    id: self.id,
+                    row,
+                    next,
+                    consumed: std::mem::take(&mut self.consumed),
+                    letters,
+                    new_run: std::mem::take(&mut self.new_run),
+                    clear_crashes: std::mem::take(&mut self.clear_crashes),
+                };
+                self.core.store.append(append).await?;
+                self.seq = self.seq.saturating_add(1);
+                if let Some((saga, key)) = parent {
+                    self.core.notify(&saga, &key).await;
+                }
+            }
+        }
+        self.alone = None;
+        self.answer();
+        Ok(())
+    }
+
+    fn answer(&mut self) {
+        for (answer, reply) in self.replies.drain(..) {
+            // One that is gone needs no answer.
+            let _ = reply.send(answer);
+        }
+    }
+
+    /// A child's end goes to its parent in the same commit.
+    fn letter_to_parent(&self, events: &[Event], at: i64) -> Vec<Letter> {
+        let ended = events.iter().any(|event| {
+            matches!(
+                event,
+                Event::Finished { .. } | Event::Compensated { .. } | Event::Forced { .. }
+            )
+        });
+        let parent = self.view.parent.as_ref().filter(|_| ended);
+        parent
+            .map(|parent| Letter {
+                saga: parent.saga.clone(),
+                key: parent.key.clone(),
+                id: format!("child/{}", parent.op),
+                name: forward::CHILD_ENDED.to_owned(),
+                body: parent.op.to_string(),
+                at,
+            })
+            .into_iter()
+            .collect()
+    }
+
+    /// Parks the saga.
+    pub(super) async fn park(&mut self, park: Park) -> Stop {
+        let Park { kind, why, op } = park;
+        if kind == StuckKind::Code
+            && let Some(new) = self.new.take()
+        {
+            // Nothing of it is written yet.
+            new.refuse(StartError::Misuse(why));
+            return Stop::NotNew;
+        }
+        self.push(Event::Stuck {
+            why: why.clone(),
+            kind,
+            op,
+        });
+        self.repark(kind, why).await
+    }
+
+    /// Parks it with what its journal has already.
+    async fn repark(&mut self, kind: StuckKind, why: String) -> Stop {
+        let reason = format!("{}: {why}", kind.as_str());
+        match self.flush(Next::Park { reason }).await {
+            Ok(()) => Stop::End(End::Stuck { kind, why }),
+            Err(stop) => stop,
+        }
+    }
+
+    /// Writes the end that the journal has come to.
+    pub(super) async fn end(&mut self) -> Stop {
+        let status = match self.view.phase {
+            Phase::Finished => Status::Finished,
+            Phase::Forced => Status::Forced,
+            _ if !self.view.exceptions.is_empty() => Status::CompensatedWithExceptions,
+            _ => Status::Compensated,
+        };
+        match self.flush(Next::End { status }).await {
+            Ok(()) => Stop::End(End::of(&self.view)),
+            Err(stop) => stop,
+        }
+    }
+
+    /// `<uid>`, which with an operation's number is a step's key.
+    pub(super) fn step_keys(&self) -> String {
+        self.uid
+            .iter()
+            .fold(String::with_capacity(40), |mut hex, byte| {
+                use std::fmt::Write as _;
+                let _ = write!(hex, "{byte:02x}");
+                hex
+            })
+    }
+
+    /// Everything settles now; nothing is tried again.
+    pub(super) fn set_mode(&self, mode: Mode) {
+        self.mode.send_if_modified(|now| {
+            let changed = *now != mode;
+            *now = mode;
+            changed
+        });
+    }
+
+    pub(super) fn check_closed(&self) -> Result<(), Stop> {
+        self.core
+            .is_closed()
+            .map_or(Ok(()), |error| Err(Stop::Store(error)))
+    }
+}
+
+/// Has no value: what runs until it stops.
+pub(super) enum Never {}
+
+impl Core {
+    /// Mail has come for a saga.
+    pub(super) async fn notify(&self, name: &str, key: &str) {
+        if let Ok(Some(id)) = self.store.find(name, key).await {
+            self.nudge_mail(id);
+        }
+    }
+
+    pub(super) fn nudge_mail(&self, id: SagaId) {
+        match self.link(id) {
+            Some(link) => link.mail(),
+            None => {
+                self.wake.notify_one();
+            }
+        }
+    }
+}

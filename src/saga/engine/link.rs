@@ -1,0 +1,70 @@
+//! How others reach a saga that is in memory: mail has come, an operator wants something, the
+//! engine drains.
+use super::operate::{Command, Reply};
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::atomic::{AtomicBool, Ordering::SeqCst},
+    task::Waker,
+};
+
+#[derive(Default)]
+pub(super) struct Link {
+    nudged: AtomicBool,
+    mail: AtomicBool,
+    task: AtomicWaker,
+    commands: Mutex<VecDeque<(Command, Reply)>>,
+    waiting: Mutex<BTreeMap<u32, Held>>,
+}
+
+/// A step that a policy holds back, for the status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) policy: String,
+    /// UTC ms.
+    pub(super) until: i64,
+}
+
+impl Link {
+    pub(super) fn nudge(&self) {
+        self.nudged.store(true, SeqCst);
+        self.task.wake();
+    }
+
+    pub(super) fn mail(&self) {
+        self.mail.store(true, SeqCst);
+        self.nudge();
+    }
+
+    pub(super) fn take_mail(&self) -> bool {
+        self.mail.swap(false, SeqCst)
+    }
+
+    pub(super) fn command(&self, command: Command, reply: Reply) {
+        self.commands.lock().push_back((command, reply));
+        self.nudge();
+    }
+
+    pub(super) fn take_command(&self) -> Option<(Command, Reply)> {
+        self.commands.lock().pop_front()
+    }
+
+    /// Whether it was nudged since it was asked last; `waker` is told of the next time.
+    pub(super) fn poll_nudged(&self, waker: &Waker) -> bool {
+        self.task.register(waker);
+        self.nudged.swap(false, SeqCst)
+    }
+
+    pub(super) fn hold(&self, op: u32, held: Option<Held>) {
+        let mut waiting = self.waiting.lock();
+        match held {
+            Some(held) => waiting.insert(op, held),
+            None => waiting.remove(&op),
+        };
+    }
+
+    pub(super) fn held(&self) -> BTreeMap<u32, Held> {
+        self.waiting.lock().clone()
+    }
+}

@@ -1,0 +1,142 @@
+//! Brings sagas from the store into memory when they are due and there is room, fair between their
+//! names.
+use super::{core::Core, drive::Job, forward::sleep_until};
+use crate::saga::{
+    journal::StuckKind,
+    store::{Claim, Expired, Query, Status, StoreError},
+};
+use std::{
+    future::{Future as _, poll_fn},
+    pin::pin,
+    sync::{Arc, atomic::Ordering::SeqCst},
+    task::Poll,
+    time::Duration,
+};
+
+/// Journals that one claim loads at most.
+const BATCH: usize = 64;
+
+/// What retention keeps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Retention {
+    pub(super) age: Duration,
+    pub(super) at_most: Option<u64>,
+}
+
+/// Ended sagas that are deleted in one go.
+const DELETE: usize = 256;
+/// Between looks for sagas to delete.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// Runs for as long as the engine does.
+pub(super) async fn schedule(core: Arc<Core>) {
+    loop {
+        if core.is_draining() || core.is_closed().is_some() {
+            return;
+        }
+        let next_due = match claim(&core).await {
+            Ok(next_due) => next_due,
+            Err(StoreError::Closed(cause)) => return core.close(&StoreError::Closed(cause)),
+            // The next look may be luckier.
+            Err(_) => Some(core.later(Duration::from_secs(1))),
+        };
+        let mut timer = next_due.map(|due| sleep_until(due, core.now()));
+        let mut woken = pin!(core.wake.notified());
+        poll_fn(|cx| match (&mut timer, woken.as_mut().poll(cx)) {
+            (_, Poll::Ready(())) => Poll::Ready(()),
+            (Some(timer), Poll::Pending) => timer.as_mut().poll(cx),
+            (None, Poll::Pending) => Poll::Pending,
+        })
+        .await;
+    }
+}
+
+/// Claims what there is room for. When to look again.
+async fn claim(core: &Arc<Core>) -> Result<Option<i64>, StoreError> {
+    // First so that no name holds more than its share; then whoever is there may have the rest.
+    let mut fair = true;
+    loop {
+        let (room, except) = core.room(fair);
+        if room == 0 {
+            core.backlog.store(true, SeqCst);
+            // A place that comes free wakes us.
+            return Ok(Some(core.later(Duration::from_secs(1))));
+        }
+        let limit = room.min(BATCH);
+        let narrowed = !except.is_empty();
+        let claim = Claim {
+            owner: core.owner,
+            now: core.now(),
+            limit,
+            except,
+        };
+        let claims = core.store.claim(claim).await?;
+        let found = claims.sagas.len();
+        for claimed in claims.sagas {
+            let place = core.extra_place(&claimed.name);
+            core.spawn(Job::Old(Box::new(claimed), Vec::new()), place);
+        }
+        if found == limit {
+            // There may be more; those that were just taken get their turn first.
+            tokio::task::yield_now().await;
+            continue;
+        }
+        if fair && narrowed {
+            fair = false;
+            continue;
+        }
+        core.backlog.store(narrowed, SeqCst);
+        return Ok(claims.next_due.filter(|due| *due > core.now() || !narrowed));
+    }
+}
+
+/// Sagas that were parked for their code, which may be registered by now.
+pub(super) async fn take_up_parked(core: Arc<Core>) {
+    let prefix = format!("{}: ", StuckKind::Code.as_str());
+    let mut after = None;
+    loop {
+        let query = Query {
+            statuses: vec![Status::Stuck],
+            reason_contains: Some(prefix.clone()),
+            after,
+            limit: BATCH,
+            ..Query::default()
+        };
+        let Ok(found) = core.store.list(query).await else {
+            return;
+        };
+        let Some(last) = found.last() else {
+            return;
+        };
+        after = Some(last.id);
+        for summary in found {
+            let by_code = summary
+                .reason
+                .is_some_and(|reason| reason.starts_with(&prefix));
+            if !by_code || core.registered(&summary.name, summary.version).is_none() {
+                continue;
+            }
+            if let Ok(claimed) = core.store.seize(core.owner, summary.id).await {
+                let place = core.extra_place(&summary.name);
+                core.spawn(Job::Fits(Box::new(claimed)), place);
+            }
+        }
+    }
+}
+
+/// Deletes ended sagas whose time is over: a few at a time, so that writers hardly wait.
+pub(super) async fn retain(core: Arc<Core>, retention: Retention) {
+    loop {
+        let age = i64::try_from(retention.age.as_millis()).unwrap_or(i64::MAX);
+        let expired = Expired {
+            ended_before: core.now().saturating_sub(age),
+            keep_at_most: retention.at_most,
+            limit: DELETE,
+        };
+        match core.store.delete_ended(expired).await {
+            Ok(DELETE..) => tokio::task::yield_now().await,
+            Err(StoreError::Closed(_)) => return,
+            Ok(_) | Err(_) => tokio::time::sleep(LOOK).await,
+        }
+    }
+}

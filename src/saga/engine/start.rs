@@ -1,0 +1,405 @@
+//! How sagas begin.
+use super::{
+    action::Settled,
+    core::Core,
+    drive::{Drive, Job, Stop},
+    handle::{End, Handle},
+};
+use crate::saga::{
+    journal::{Event, FORMAT, Parent, Raw, Row, StuckKind},
+    store::{Created, NewSaga, Next, SagaId, Status, StoreError},
+};
+use std::{
+    future::{Future, IntoFuture},
+    marker::PhantomData,
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::oneshot;
+
+/// The bytes that a key or a name may have.
+pub(super) const MAX_KEY: usize = 255;
+
+/// Why a saga was not started. Nothing of it was written, but for [`Store`](StartError::Store) where
+/// the store failed while writing: then the same start tells.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The key belongs to a saga of the same name with another input.
+    #[error(
+        "saga `{name}` with key `{key}` exists with another input; use another key, or the same input"
+    )]
+    Conflict {
+        /// The saga's name.
+        name: String,
+        /// The key.
+        key: String,
+        /// The one that has it.
+        id: SagaId,
+    },
+    /// The engine has no code for it.
+    #[error(
+        "saga `{name}` version {version} is not registered with this engine; register it with the builder"
+    )]
+    Unregistered {
+        /// The saga's name.
+        name: String,
+        /// The version.
+        version: u32,
+    },
+    /// The key is empty or too long.
+    #[error("a saga's key has 1 to 255 bytes; this one has {bytes}")]
+    Key {
+        /// Its length.
+        bytes: usize,
+    },
+    /// The input is too large.
+    #[error(
+        "the input of saga `{name}` is {bytes} bytes, at most {most} are allowed (max_payload)"
+    )]
+    TooLarge {
+        /// The saga's name.
+        name: String,
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// The input cannot be written as JSON.
+    #[error("the input of saga `{name}` cannot be encoded: {why}")]
+    Input {
+        /// The saga's name.
+        name: String,
+        /// What serde says.
+        why: String,
+    },
+    /// Its code cannot run on this engine.
+    #[error("{0}")]
+    Misuse(String),
+    /// The engine is being stopped; start it elsewhere, or after the restart.
+    #[error("the engine is draining and starts nothing new")]
+    Draining,
+    /// The store failed.
+    #[error("the saga could not be written down: {0}")]
+    Store(#[source] StoreError),
+    /// The engine is gone.
+    #[error("the engine has ended")]
+    Ended,
+}
+
+/// A saga that is not in the store yet.
+pub(super) struct NewJob {
+    pub(super) name: &'static str,
+    pub(super) key: Arc<str>,
+    pub(super) version: u32,
+    pub(super) uid: [u8; 16],
+    input: Raw,
+    deadline: Option<i64>,
+    parent: Option<Parent>,
+    reply: oneshot::Sender<Result<Started, StartError>>,
+}
+
+/// A saga that has been written down.
+pub(super) struct Started {
+    id: SagaId,
+    /// Tells its end, where this start has brought it into memory.
+    end: Option<oneshot::Receiver<End>>,
+}
+
+impl NewJob {
+    pub(super) fn started(&self) -> Event {
+        Event::Started {
+            v: FORMAT,
+            saga: self.name.to_owned(),
+            version: self.version,
+            input: self.input.clone(),
+            deadline: self.deadline,
+            parent: self.parent.clone(),
+            first_op: 0,
+        }
+    }
+
+    pub(super) fn refuse(self, error: StartError) {
+        // One that is gone needs no answer.
+        let _ = self.reply.send(Err(error));
+    }
+}
+
+/// The first row: the saga with what its code has asked for at once.
+pub(super) async fn create(
+    d: &mut Drive,
+    new: Box<NewJob>,
+    row: Row,
+    next: Next,
+) -> Result<(), Stop> {
+    let created = d.core.store.create(NewSaga {
+        name: new.name.to_owned(),
+        key: new.key.to_string(),
+        version: new.version,
+        uid: new.uid,
+        row,
+        next,
+        owner: d.core.owner,
+    });
+    match created.await {
+        Ok(Created::New { id, mail }) => {
+            d.id = id;
+            d.seq = 1;
+            d.core.enlist(id, &d.link);
+            if mail {
+                d.link.mail();
+            }
+            let (tell, end) = oneshot::channel();
+            d.core.wait_for(id, tell);
+            // One that is gone needs no answer; the saga goes on.
+            let _ = new.reply.send(Ok(Started { id, end: Some(end) }));
+            Ok(())
+        }
+        Ok(Created::Exists { id }) => {
+            let same = is_same(&d.core, id, &new).await;
+            new.answer(id, same);
+            Err(Stop::NotNew)
+        }
+        Err(error) => {
+            new.refuse(StartError::Store(error.clone()));
+            Err(error.into())
+        }
+    }
+}
+
+impl NewJob {
+    fn answer(self, id: SagaId, same: Result<bool, StoreError>) {
+        let answer = match same {
+            Ok(true) => Ok(Started { id, end: None }),
+            Ok(false) => {
+                let (name, key) = (self.name.to_owned(), self.key.to_string());
+                Err(StartError::Conflict { name, key, id })
+            }
+            Err(error) => Err(StartError::Store(error)),
+        };
+        let _ = self.reply.send(answer);
+    }
+}
+
+/// By bytes, else by decoding both; no hash decides.
+async fn is_same(core: &Core, id: SagaId, new: &NewJob) -> Result<bool, StoreError> {
+    let kept = core.store.load(id, true).await?;
+    let first = kept.rows.first().and_then(|row| row.decode(&kept.uid).ok());
+    let Some(Event::Started { input, .. }) = first.as_ref().and_then(|events| events.first())
+    else {
+        return Ok(false);
+    };
+    let decoded = || {
+        let registered = core.registered(new.name, new.version);
+        registered.is_some_and(|registered| (registered.same_input)(input, &new.input))
+    };
+    Ok(input.get() == new.input.get() || decoded())
+}
+
+impl Core {
+    pub(super) async fn start(
+        self: &Arc<Self>,
+        name: &'static str,
+        version: u32,
+        key: String,
+        input: Raw,
+        deadline: Option<Duration>,
+        parent: Option<Parent>,
+    ) -> Result<Started, StartError> {
+        if self.is_draining() {
+            return Err(StartError::Draining);
+        }
+        if let Some(error) = self.is_closed() {
+            return Err(StartError::Store(error));
+        }
+        if self.registered(name, version).is_none() {
+            let name = name.to_owned();
+            return Err(StartError::Unregistered { name, version });
+        }
+        if key.is_empty() || key.len() > MAX_KEY {
+            return Err(StartError::Key { bytes: key.len() });
+        }
+        let (bytes, most) = (input.get().len(), self.max_payload);
+        if bytes > most {
+            let name = name.to_owned();
+            return Err(StartError::TooLarge { name, bytes, most });
+        }
+        let mut uid = [0; 16];
+        getrandom::fill(&mut uid).map_err(|e| {
+            StartError::Store(StoreError::Read(format!("no random bits: {e}").into()))
+        })?;
+        let (reply, started) = oneshot::channel();
+        let deadline = deadline.map(|deadline| self.later(deadline));
+        let key: Arc<str> = key.into();
+        let new = NewJob {
+            name,
+            key,
+            version,
+            uid,
+            input,
+            deadline,
+            parent,
+            reply,
+        };
+        let room = !self.backlog.load(std::sync::atomic::Ordering::SeqCst);
+        match room.then(|| self.place(name)).flatten() {
+            Some(place) => self.spawn(Job::New(Box::new(new)), place),
+            None => self.enqueue(new).await,
+        }
+        started.await.unwrap_or(Err(StartError::Ended))
+    }
+
+    /// No place in memory: it is written down and waits in the store.
+    async fn enqueue(self: &Arc<Self>, new: NewJob) {
+        let row = match Row::encode(&new.uid, 0, 1, self.now(), &[new.started()]) {
+            Ok(row) => row,
+            Err(e) => return new.refuse(StartError::Misuse(e.to_string())),
+        };
+        let created = self.store.create(NewSaga {
+            name: new.name.to_owned(),
+            key: new.key.to_string(),
+            version: new.version,
+            uid: new.uid,
+            row,
+            next: Next::Leave {
+                status: Status::Running,
+                due: Some(0),
+            },
+            owner: self.owner,
+        });
+        match created.await {
+            Ok(Created::New { id, .. }) => {
+                let (tell, end) = oneshot::channel();
+                self.wait_for(id, tell);
+                let _ = new.reply.send(Ok(Started { id, end: Some(end) }));
+                self.wake.notify_one();
+            }
+            Ok(Created::Exists { id }) => {
+                let same = is_same(self, id, &new).await;
+                new.answer(id, same);
+            }
+            Err(error) => {
+                if let StoreError::Closed(_) = error {
+                    self.close(&error);
+                }
+                new.refuse(StartError::Store(error));
+            }
+        }
+    }
+}
+
+/// The birth of a child: it may exist already. Its end comes by mail.
+pub(super) fn child(
+    d: &Drive,
+    op: u32,
+    saga: String,
+    version: u32,
+    key: String,
+    input: Raw,
+) -> impl Future<Output = Settled> + Send + 'static {
+    let core = d.core.clone();
+    let (parent_saga, parent_key) = (d.name.to_string(), d.key.to_string());
+    async move {
+        let parent = Parent {
+            saga: parent_saga.clone(),
+            key: parent_key.clone(),
+            op,
+        };
+        let Some((name, _)) = core.sagas.get_key_value(saga.as_str()) else {
+            let why = format!("child saga `{saga}` is not registered with this engine");
+            return Settled::Park {
+                kind: StuckKind::Code,
+                why,
+            };
+        };
+        match core
+            .start(name, version, key.clone(), input, None, Some(parent))
+            .await
+        {
+            Ok(started) => {
+                // It may have ended long ago, and its letter been read in a life before this one.
+                if let Ok(Some(end)) = core.end_of(&saga, &key).await
+                    && end.is_final()
+                {
+                    let letter = crate::saga::store::Letter {
+                        saga: parent_saga,
+                        key: parent_key,
+                        id: format!("child/{op}"),
+                        name: super::forward::CHILD_ENDED.to_owned(),
+                        body: op.to_string(),
+                        at: core.now(),
+                    };
+                    let _ = core.store.inbox_put(letter).await;
+                }
+                drop(started);
+                Settled::ChildStarted
+            }
+            Err(StartError::Store(_) | StartError::Draining | StartError::Ended) => {
+                // The engine stops; the next one tries again.
+                std::future::pending().await
+            }
+            Err(error) => {
+                let why = format!("child saga `{saga}` cannot be started: {error}");
+                Settled::Park {
+                    kind: StuckKind::Code,
+                    why,
+                }
+            }
+        }
+    }
+}
+
+/// A saga to start: `.await` it, or give it a [deadline](Starting::deadline) first.
+#[must_use = "nothing is started until it is awaited"]
+pub struct Starting<Out> {
+    pub(super) core: Arc<Core>,
+    pub(super) name: &'static str,
+    pub(super) version: u32,
+    pub(super) origin: u64,
+    pub(super) key: String,
+    pub(super) input: Result<Raw, String>,
+    pub(super) deadline: Option<Duration>,
+    pub(super) out: PhantomData<fn() -> Out>,
+}
+
+impl<Out> Starting<Out> {
+    /// Gives the saga up when so much time has passed since its start, unless it is past its pivot.
+    /// Default: never.
+    pub fn deadline(mut self, after: Duration) -> Self {
+        self.deadline = Some(after);
+        self
+    }
+}
+
+impl<Out: 'static> IntoFuture for Starting<Out> {
+    type Output = Result<Handle<Out>, StartError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let Starting {
+                core,
+                name,
+                version,
+                origin,
+                key,
+                input,
+                deadline,
+                ..
+            } = self;
+            if origin != core.origin {
+                let why = format!("saga `{name}` was registered with another engine's builder");
+                return Err(StartError::Misuse(why));
+            }
+            let input = input.map_err(|why| {
+                let name = name.to_owned();
+                StartError::Input { name, why }
+            })?;
+            let started = core
+                .start(name, version, key, input, deadline, None)
+                .await?;
+            Ok(Handle::new(core, started.id, started.end))
+        })
+    }
+}

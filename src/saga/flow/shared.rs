@@ -1,0 +1,232 @@
+use super::{Signal, StepFailed};
+use crate::saga::journal::Raw;
+use parking_lot::Mutex;
+use serde::de::DeserializeOwned;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    task::Waker,
+    time::Duration,
+};
+
+/// What the code of a saga asks for.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    Step {
+        name: &'static str,
+        origin: Option<u64>,
+        cmd: Raw,
+        pivot: bool,
+    },
+    Child {
+        name: &'static str,
+        origin: u64,
+        saga: &'static str,
+        version: u32,
+        cmd: Raw,
+    },
+    Timer {
+        after: Duration,
+    },
+    Wait {
+        name: &'static str,
+        within: Option<Duration>,
+    },
+    Unwait,
+    Undo {
+        target: u32,
+    },
+    Patch {
+        name: String,
+    },
+    /// A step that another builder has registered.
+    Foreign(&'static str),
+    /// Something that cannot be asked for.
+    Unusable(String),
+}
+
+/// What an operation came to.
+#[derive(Debug)]
+pub(crate) enum Delivered {
+    Done(Raw),
+    Failed { clean: bool, error: String },
+    Fired,
+    Signal(Raw),
+    TimedOut,
+    Undone,
+}
+
+enum Slot {
+    Waiting { waker: Waker, is_wait: bool },
+    Ready(Delivered),
+}
+
+/// Between the code of a saga and its engine. Only one of them runs at a time; the lock is for the
+/// types.
+pub(crate) struct Shared {
+    pub(crate) key: Arc<str>,
+    /// Names the builder that steps must come from.
+    pub(crate) origin: u64,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    next: u32,
+    asked: Vec<(u32, Ask)>,
+    slots: BTreeMap<u32, Slot>,
+    patches: BTreeSet<String>,
+    replaying: bool,
+    /// An output or signal that the code's types cannot read.
+    undecodable: Option<String>,
+    /// The code is being dropped as a whole: what its operations do then is not its will.
+    closed: bool,
+}
+
+impl Shared {
+    pub(crate) fn new(key: Arc<str>, origin: u64, first: u32, patches: BTreeSet<String>) -> Self {
+        let inner = Inner {
+            next: first,
+            patches,
+            ..Inner::default()
+        };
+        Shared {
+            key,
+            origin,
+            inner: Mutex::new(inner),
+        }
+    }
+
+    /// The next number goes to `ask`, which waits with `waker`.
+    pub(super) fn ask(&self, ask: Ask, waker: Waker) -> u32 {
+        let mut inner = self.inner.lock();
+        let op = inner.number();
+        let is_wait = matches!(ask, Ask::Wait { .. });
+        inner.slots.insert(op, Slot::Waiting { waker, is_wait });
+        inner.asked.push((op, ask));
+        op
+    }
+
+    /// What `op` came to, if it has; otherwise it waits with `waker`.
+    pub(super) fn take(&self, op: u32, waker: &Waker) -> Option<Delivered> {
+        let mut inner = self.inner.lock();
+        match inner.slots.remove(&op)? {
+            Slot::Ready(delivered) => Some(delivered),
+            Slot::Waiting { is_wait, .. } => {
+                let waker = waker.clone();
+                inner.slots.insert(op, Slot::Waiting { waker, is_wait });
+                None
+            }
+        }
+    }
+
+    /// The code lets `op` go.
+    pub(super) fn let_go(&self, op: u32) {
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            return;
+        }
+        if let Some(Slot::Waiting { is_wait: true, .. }) = inner.slots.remove(&op) {
+            inner.asked.push((op, Ask::Unwait));
+        }
+    }
+
+    pub(super) fn patched(&self, name: &str) -> bool {
+        let mut inner = self.inner.lock();
+        if inner.replaying && !inner.patches.contains(name) {
+            return false;
+        }
+        let op = inner.number();
+        inner.asked.push((
+            op,
+            Ask::Patch {
+                name: name.to_owned(),
+            },
+        ));
+        true
+    }
+
+    pub(super) fn undecodable(&self, why: String) {
+        self.inner.lock().undecodable.get_or_insert(why);
+    }
+
+    /// Hands an outcome to the code. `false`: it never asked for this.
+    pub(crate) fn deliver(&self, op: u32, delivered: Delivered) -> bool {
+        let mut inner = self.inner.lock();
+        if op >= inner.next {
+            return false;
+        }
+        // An operation that was let go is answered to nobody.
+        if let Some(slot) = inner.slots.get_mut(&op)
+            && let Slot::Waiting { waker, .. } = std::mem::replace(slot, Slot::Ready(delivered))
+        {
+            drop(inner);
+            waker.wake();
+        }
+        true
+    }
+
+    pub(crate) fn take_asked(&self) -> Vec<(u32, Ask)> {
+        std::mem::take(&mut self.inner.lock().asked)
+    }
+
+    pub(crate) fn take_undecodable(&self) -> Option<String> {
+        self.inner.lock().undecodable.take()
+    }
+
+    pub(crate) fn set_replaying(&self, replaying: bool) {
+        self.inner.lock().replaying = replaying;
+    }
+
+    /// Before the code is dropped as a whole.
+    pub(crate) fn close(&self) {
+        self.inner.lock().closed = true;
+    }
+
+    pub(crate) fn next_op(&self) -> u32 {
+        self.inner.lock().next
+    }
+}
+
+impl Inner {
+    fn number(&mut self) -> u32 {
+        let op = self.next;
+        self.next = self.next.saturating_add(1);
+        op
+    }
+}
+
+/// How an operation reads what it came to. `Err`: the types do not fit.
+pub(super) fn step<T: DeserializeOwned>(
+    name: &'static str,
+    delivered: Delivered,
+) -> Result<Result<T, StepFailed>, String> {
+    match delivered {
+        Delivered::Done(out) => serde_json::from_str(out.get())
+            .map(Ok)
+            .map_err(|e| format!("the output of `{name}` cannot be decoded: {e}")),
+        Delivered::Failed { clean, error } => {
+            let step = name.to_owned();
+            Ok(Err(StepFailed { step, clean, error }))
+        }
+        other => Err(format!("`{name}` came to {other:?}")),
+    }
+}
+
+pub(super) fn signal<M: Signal>(name: &'static str, delivered: Delivered) -> Result<M, String> {
+    match delivered {
+        Delivered::Signal(body) => serde_json::from_str(body.get())
+            .map_err(|e| format!("signal `{name}` cannot be decoded: {e}")),
+        other => Err(format!("the wait for `{name}` came to {other:?}")),
+    }
+}
+
+pub(super) fn maybe_signal<M: Signal>(
+    name: &'static str,
+    delivered: Delivered,
+) -> Result<Option<M>, String> {
+    match delivered {
+        Delivered::TimedOut => Ok(None),
+        other => signal(name, other).map(Some),
+    }
+}
