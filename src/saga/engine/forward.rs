@@ -1,4 +1,8 @@
 //! Forward: the code of a saga runs, by its journal first and then live.
+mod outcomes;
+mod replay;
+mod starting;
+
 use super::{
     action::{Action, LONG, Mode, Settled, Wait},
     backward,
@@ -151,57 +155,6 @@ impl From<Park> for Halt {
 }
 
 impl Forward<'_> {
-    /// Runs the code by its journal: outcomes in their order, one turn each. It has to ask for what
-    /// it asked for before.
-    fn replay(&mut self, journal: &[Event], shared: &Shared) -> Result<(), Park> {
-        let is_new = self.d.new.is_some();
-        let outcomes = self.book.record(journal);
-        if is_new {
-            return self.turns(None);
-        }
-        shared.set_replaying(!outcomes.is_empty() || self.book.is_behind());
-        self.turns(None)?;
-        let last = outcomes.len();
-        for (place, outcome) in outcomes.iter().enumerate() {
-            if place.saturating_add(1) == last {
-                shared.set_replaying(self.book.is_behind());
-            }
-            self.outcome(outcome)?;
-        }
-        self.book.caught_up()?;
-        shared.set_replaying(false);
-        self.loaded = self.book.open.keys().copied().collect();
-        Ok(())
-    }
-
-    /// Books an outcome and gives it to the code.
-    fn outcome(&mut self, event: &Event) -> Result<(), Park> {
-        match self.book.outcome(event)? {
-            Some(delivered) => self.turns(Some(delivered)),
-            None => Ok(()),
-        }
-    }
-
-    fn turns(&mut self, mut delivered: Option<(u32, Delivered)>) -> Result<(), Park> {
-        loop {
-            for (op, ask) in self.turns.turn(delivered)? {
-                let around = Around {
-                    steps: &self.steps,
-                    now: self.d.core.now(),
-                    most: self.d.core.max_payload,
-                    step_keys: &self.step_keys,
-                };
-                if let Some(new) = self.book.ask(op, ask, &around)? {
-                    self.d.push(new);
-                }
-            }
-            match self.book.letter() {
-                Some(next) => delivered = Some(next),
-                None => return Ok(()),
-            }
-        }
-    }
-
     async fn live(&mut self, shared: &Shared) -> Result<Course, Halt> {
         // Before the first look, mail may have come.
         if self.d.new.is_none() {
@@ -266,7 +219,6 @@ impl Forward<'_> {
         }
     }
 
-    /// The code has ended, and nothing of it runs any more.
     async fn finish(&mut self, shared: &Shared) -> Result<Course, Halt> {
         match self.turns.end.take() {
             Some(Ok(out)) => {
@@ -297,7 +249,6 @@ impl Forward<'_> {
         }
     }
 
-    /// The end of this run and the start of the next, in one commit.
     async fn continue_as(&mut self, input: Raw, shared: &Shared) -> Result<Course, Halt> {
         if self.d.view.pivoted {
             let why =
@@ -325,7 +276,6 @@ impl Forward<'_> {
         Ok(Course::Again)
     }
 
-    /// A cancel or the deadline, unless a pivot is done or under way.
     fn consider_giving_up(&mut self) {
         let view = &self.d.view;
         if self.turns.end.is_some() || view.pivoted || self.book.has_open_pivot() {
@@ -341,7 +291,6 @@ impl Forward<'_> {
         self.turns.give_up(reason);
     }
 
-    /// The saga is being given up: what waits for another attempt has had its last.
     fn settle_what_waits(&mut self) -> Result<(), Park> {
         if !matches!(self.turns.end, Some(Err(Given::Up(_)))) {
             return Ok(());
@@ -364,7 +313,6 @@ impl Forward<'_> {
         Ok(())
     }
 
-    /// Children are cancelled when their parent is given up.
     fn call_children_back(&self, born: &[u32]) {
         if !matches!(self.turns.end, Some(Err(Given::Up(_)))) {
             return;
@@ -399,7 +347,6 @@ impl Forward<'_> {
         Ok(())
     }
 
-    /// The engine stops: running actions settle and are written down, without a turn.
     async fn drain(&mut self) -> Stop {
         self.d.set_mode(Mode::Drain);
         while let Some((op, settled)) = self.running.next().await {
@@ -418,328 +365,6 @@ impl Forward<'_> {
             Ok(()) => Stop::Drained,
             Err(stop) => stop,
         }
-    }
-
-    /// What is to be started now, and children that run. What has to wait is put where it waits.
-    fn sort_out(&mut self) -> (Vec<u32>, Vec<u32>) {
-        let now = self.d.core.now();
-        let mut starting = Vec::new();
-        for op in std::mem::take(&mut self.book.to_start) {
-            if !self.book.open.contains_key(&op) || self.started.contains(&op) {
-                continue;
-            }
-            let undo = match self.book.open.get(&op).map(|open| &open.what) {
-                Some(What::Undo { target }) => Some(*target),
-                _ => None,
-            };
-            let known = self.d.view.ops.get(&undo.unwrap_or(op));
-            let known = known.filter(|_| self.loaded.contains(&op));
-            let written = known.and_then(|known| Some((known, known.waiting.as_ref()?)));
-            match written {
-                Some((known, waiting))
-                    if waiting.not_before > now && waiting.undo == undo.is_some() =>
-                {
-                    let wait = Wait {
-                        attempt: known.tries.used_by(self.d.epoch),
-                        not_before: waiting.not_before,
-                        error: known.error.clone().unwrap_or_default(),
-                        tainted: known.tries.tainted,
-                        refused_by: waiting.refused_by.clone(),
-                    };
-                    self.waiting.insert(op, wait);
-                }
-                _ => starting.push(op),
-            }
-        }
-        (starting, self.born.iter().copied().collect())
-    }
-
-    fn may_leave(&self, starting: &[u32], due: Option<i64>) -> bool {
-        let children_only = |op: &u32| self.born.contains(op);
-        let soon = self.d.core.later(LONG);
-        starting.is_empty()
-            && self.running.is_empty()
-            && self.d.new.as_ref().is_none_or(|_| self.turns.end.is_none())
-            && !self.book.is_idle()
-            && (self.turns.end.is_none() || self.book.open.keys().all(children_only))
-            && due.is_none_or(|due| due > soon)
-            && self.d.replies.is_empty()
-    }
-
-    fn next_due(&self) -> Option<i64> {
-        let ended = self.turns.end.is_some();
-        let timers = self.book.next_due().filter(|_| !ended);
-        let waits = self.waiting.values().map(|wait| wait.not_before).min();
-        let open = ended || self.d.view.pivoted || self.book.has_open_pivot();
-        let deadline = self.d.view.deadline.filter(|_| !open);
-        [timers, waits, deadline].into_iter().flatten().min()
-    }
-
-    fn start(&mut self, op: u32) -> Result<(), Park> {
-        let Some(open) = self.book.open.get(&op).cloned() else {
-            return Ok(());
-        };
-        let loaded = self.loaded.remove(&op);
-        self.started.insert(op);
-        match open.what {
-            What::Step { name, cmd } => {
-                let tries = self
-                    .d
-                    .view
-                    .ops
-                    .get(&op)
-                    .map(|op| op.tries)
-                    .unwrap_or_default();
-                let (mut used, mut tainted) = (0, false);
-                if loaded {
-                    used = tries.used_by(self.d.epoch);
-                    tainted = tries.tainted || tries.lost_one(self.d.epoch);
-                }
-                let action = self.action(op, &name, cmd, used, tainted)?;
-                self.running.push(Box::pin(action.run()));
-            }
-            What::Child {
-                saga,
-                version,
-                key,
-                cmd,
-                ..
-            } => {
-                let birth = start::child(self.d, op, saga, version, key, cmd);
-                self.running
-                    .push(Box::pin(async move { (op, birth.await) }));
-            }
-            What::Undo { target } => {
-                let Some(known) = self.d.view.ops.get(&target) else {
-                    let why = format!("the saga undoes operation {target}, which is no step");
-                    return Err(Park::new(StuckKind::Saga, why).at(op));
-                };
-                let OpState::Done(was) = &known.state else {
-                    let why = format!("the saga undoes step `{}`, which is not done", known.name);
-                    return Err(Park::new(StuckKind::Saga, why).at(op));
-                };
-                let (name, cmd, was) = (known.name.clone(), known.cmd.clone(), was.clone());
-                let used = if loaded {
-                    known.tries.used_by(self.d.epoch)
-                } else {
-                    0
-                };
-                let mut action = self.action(target, &name, cmd, used, false)?;
-                action.step_key = format!("{}/{target}", self.step_keys);
-                let undo = action.undo(Some(was));
-                self.running
-                    .push(Box::pin(async move { (op, undo.await.1) }));
-            }
-        }
-        Ok(())
-    }
-
-    fn action(
-        &self,
-        op: u32,
-        name: &str,
-        cmd: Raw,
-        used: u32,
-        tainted: bool,
-    ) -> Result<Action, Park> {
-        backward::action(
-            self.d,
-            &self.steps,
-            &self.step_keys,
-            op,
-            name,
-            cmd,
-            used,
-            tainted,
-        )
-    }
-
-    /// Books what an action came to and gives it to the code.
-    fn settled(&mut self, op: u32, settled: Settled) -> Result<(), Park> {
-        if let Some(event) = self.outcome_of(op, settled)? {
-            self.d.push(event.clone());
-            self.outcome(&event)?;
-        }
-        Ok(())
-    }
-
-    /// The event of what an action came to, if it is an outcome.
-    fn outcome_of(&mut self, op: u32, settled: Settled) -> Result<Option<Event>, Park> {
-        self.started.remove(&op);
-        let Some(open) = self.book.open.get(&op) else {
-            return Ok(None);
-        };
-        Ok(Some(match settled {
-            Settled::Done { out, attempt } => Event::Done { op, out, attempt },
-            Settled::Failed {
-                clean,
-                error,
-                attempt,
-            } => {
-                let past = self.d.view.pivoted;
-                if past || (open.pivot && !clean) {
-                    let name = self.d.view.ops.get(&op).map_or("", |op| &*op.name);
-                    let why = match past {
-                        true => format!("step `{name}` failed after the pivot: {error}"),
-                        false => {
-                            format!("nobody knows whether the pivot `{name}` was applied: {error}")
-                        }
-                    };
-                    return Err(Park::new(StuckKind::Forward, why).at(op));
-                }
-                Event::Failed {
-                    op,
-                    clean,
-                    error,
-                    attempt,
-                }
-            }
-            Settled::Wait(wait) => {
-                let undo = match open.what {
-                    What::Undo { target } => Some(target),
-                    _ => None,
-                };
-                let event = Event::Retry {
-                    op: undo.unwrap_or(op),
-                    attempt: wait.attempt,
-                    not_before: wait.not_before,
-                    error: wait.error.clone(),
-                    tainted: wait.tainted,
-                    refused_by: wait.refused_by.clone(),
-                    undo: undo.is_some(),
-                    left: false,
-                };
-                self.d.push(event);
-                self.waiting.insert(op, wait);
-                return Ok(None);
-            }
-            Settled::Park { kind, why } => {
-                let about = match open.what {
-                    What::Undo { target } => target,
-                    _ => op,
-                };
-                return Err(Park::new(kind, why).at(about));
-            }
-            Settled::Undone => match open.what {
-                What::Undo { target } => Event::Undone { op: target },
-                _ => return Ok(None),
-            },
-            Settled::ChildStarted => {
-                self.born.insert(op);
-                return Ok(None);
-            }
-        }))
-    }
-
-    /// Timers, waits and further attempts whose time has come.
-    fn come_due(&mut self) -> Result<(), Park> {
-        let now = self.d.core.now();
-        if self.turns.end.is_none() {
-            for event in self.book.due(now) {
-                // An earlier one may have let it go.
-                if self.book.due(now).iter().any(|due| same_op(due, &event)) {
-                    self.d.push(event.clone());
-                    self.outcome(&event)?;
-                }
-            }
-        }
-        let due: Vec<_> = self
-            .waiting
-            .iter()
-            .filter(|(_, wait)| wait.not_before <= now)
-            .collect();
-        let due: Vec<u32> = due.into_iter().map(|(op, _)| *op).collect();
-        for op in due {
-            if let Some(wait) = self.waiting.remove(&op) {
-                self.again(op, wait)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The next attempt of a step whose wait is over. Its intent and its count are durable.
-    fn again(&mut self, op: u32, wait: Wait) -> Result<(), Park> {
-        let Some(open) = self.book.open.get(&op).cloned() else {
-            return Ok(());
-        };
-        match open.what {
-            What::Step { name, cmd } => {
-                let mut action = self.action(op, &name, cmd, wait.attempt, wait.tainted)?;
-                // It was asked about before the wait.
-                action.doubted = true;
-                self.started.insert(op);
-                self.running.push(Box::pin(action.run()));
-            }
-            _ => {
-                self.loaded.remove(&op);
-                self.start(op)?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn read_mail(&mut self) -> Result<(), Halt> {
-        for mail in self
-            .d
-            .core
-            .store
-            .inbox(self.d.id)
-            .await
-            .map_err(Stop::from)?
-        {
-            if self.d.consumed.contains(&mail.arrival) {
-                continue;
-            }
-            if mail.name == CHILD_ENDED {
-                self.child_ended(&mail.body).await?;
-                self.d.consumed.push(mail.arrival);
-                continue;
-            }
-            self.d.consumed.push(mail.arrival);
-            if self.book.has_seen(&mail.id) {
-                continue;
-            }
-            let body = RawValue::from_string(mail.body).map_err(|e| {
-                let why = format!("signal `{}` in the inbox cannot be read: {e}", mail.name);
-                Park::new(StuckKind::Damage, why)
-            })?;
-            let event = Event::Signal {
-                id: mail.id,
-                name: mail.name,
-                body,
-            };
-            self.d.push(event.clone());
-            self.outcome(&event)?;
-        }
-        Ok(())
-    }
-
-    async fn child_ended(&mut self, body: &str) -> Result<(), Halt> {
-        let op: u32 = body.parse().unwrap_or(u32::MAX);
-        let Some(Open {
-            what: What::Child { saga, key, .. },
-            ..
-        }) = self.book.open.get(&op)
-        else {
-            return Ok(());
-        };
-        let settled = match self.d.core.end_of(saga, key).await.map_err(Stop::from)? {
-            Some(End::Finished(out)) => Settled::Done { out, attempt: 1 },
-            Some(End::Compensated { reason }) => Settled::Failed {
-                clean: true,
-                error: reason,
-                attempt: 1,
-            },
-            Some(other) => Settled::Failed {
-                clean: false,
-                error: other.to_string(),
-                attempt: 1,
-            },
-            None => return Ok(()),
-        };
-        self.born.remove(&op);
-        self.settled(op, settled)?;
-        Ok(())
     }
 
     async fn wait(&mut self, due: Option<i64>) -> Woke {
@@ -770,14 +395,6 @@ pub(super) fn sleep_until(due: i64, now: i64) -> Pin<Box<tokio::time::Sleep>> {
     Box::pin(tokio::time::sleep(
         Duration::from_millis(ms).min(Duration::from_secs(60)),
     ))
-}
-
-fn same_op(a: &Event, b: &Event) -> bool {
-    match (a, b) {
-        (Event::Fired { op: a }, Event::Fired { op: b })
-        | (Event::TimedOut { op: a }, Event::TimedOut { op: b }) => a == b,
-        _ => false,
-    }
 }
 
 fn now_or_never<T>(future: impl Future<Output = T>) -> Option<T> {

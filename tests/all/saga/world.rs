@@ -129,9 +129,9 @@ macro_rules! step {
     ($b:expr, $name:literal) => {
         $b.step(
             $name,
-            |world: std::sync::Arc<$crate::saga::world::World>, cx: seawall::saga::StepContext, (): ()| async move {
-                world.run($name, cx).await
-            },
+            |world: std::sync::Arc<$crate::saga::world::World>,
+             cx: seawall::saga::StepContext,
+             (): ()| async move { world.run($name, cx).await },
             |world: std::sync::Arc<$crate::saga::world::World>,
              cx: seawall::saga::StepContext,
              (): (),

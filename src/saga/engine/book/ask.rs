@@ -1,0 +1,238 @@
+//! What the code asks for, against what the journal has.
+use super::{Around, Book, Open, Park, What};
+use crate::saga::{
+    flow::Ask,
+    journal::{Event, Raw, StuckKind},
+};
+
+impl Book {
+    /// Books what the code asks for. `Some`: it is new, and the journal has to have it.
+    pub(in crate::saga::engine) fn ask(
+        &mut self,
+        op: u32,
+        ask: Ask,
+        around: &Around<'_>,
+    ) -> Result<Option<Event>, Park> {
+        if self.has_open_pivot() && !matches!(ask, Ask::Unwait | Ask::Patch { .. }) {
+            let why = "the saga asks for another operation while its pivot is open; \
+                       a pivot is issued alone";
+            return Err(Park::new(StuckKind::Saga, why));
+        }
+        let known = self.recorded.remove(&op);
+        match ask {
+            Ask::Step {
+                name, cmd, pivot, ..
+            } => self.step(op, name, cmd, pivot, known, around),
+            Ask::Child {
+                name,
+                saga,
+                version,
+                cmd,
+                ..
+            } => {
+                let key = format!("{}/{op}", around.step_keys);
+                self.child(op, name, (saga, version, key), cmd, known, around)
+            }
+            Ask::Timer { after } => {
+                let (at, new) = match known {
+                    None => {
+                        let at = later(around.now, after);
+                        (at, Some(Event::Timer { op, at }))
+                    }
+                    Some(Event::Timer { at, .. }) => (at, None),
+                    Some(other) => return Err(Park::misfit("sleeps here now", &other)),
+                };
+                self.timers.insert(op, at);
+                Ok(new)
+            }
+            Ask::Wait { name, within } => {
+                let (until, new) = match known {
+                    None => {
+                        let until = within.map(|within| later(around.now, within));
+                        (
+                            until,
+                            Some(Event::Wait {
+                                op,
+                                name: name.to_owned(),
+                                until,
+                            }),
+                        )
+                    }
+                    Some(Event::Wait { name: n, until, .. }) if n == name => (until, None),
+                    Some(other) => {
+                        let what = format!("waits for signal `{name}` here now");
+                        return Err(Park::misfit(&what, &other));
+                    }
+                };
+                self.waits.push_back((op, name.to_owned(), until));
+                Ok(new)
+            }
+            Ask::Unwait => {
+                self.waits.retain(|wait| wait.0 != op);
+                let known = self.unwaited.remove(&op);
+                Ok((!known).then_some(Event::Unwait { op }))
+            }
+            Ask::Undo { target } => {
+                let new = match known {
+                    None => Some(Event::UndoAsked { op, target }),
+                    Some(Event::UndoAsked { target: t, .. }) if t == target => None,
+                    Some(other) => return Err(Park::misfit("undoes a step here now", &other)),
+                };
+                self.open(op, What::Undo { target }, false);
+                Ok(new)
+            }
+            Ask::Patch { name } => match known {
+                None => Ok(Some(Event::Patch { op, name })),
+                Some(Event::Patch { name: n, .. }) if n == name => Ok(None),
+                Some(other) => {
+                    let what = format!("has the patch `{name}` here now");
+                    Err(Park::misfit(&what, &other))
+                }
+            },
+            Ask::Foreign(name) => {
+                let why = format!("step `{name}` was registered with another engine's builder");
+                Err(Park::new(StuckKind::Code, why).at(op))
+            }
+            Ask::Unusable(why) => Err(Park::new(StuckKind::Saga, why).at(op)),
+        }
+    }
+
+    fn step(
+        &mut self,
+        op: u32,
+        name: &str,
+        cmd: Raw,
+        pivot: bool,
+        known: Option<Event>,
+        around: &Around<'_>,
+    ) -> Result<Option<Event>, Park> {
+        if pivot && !self.is_idle() {
+            let why = format!(
+                "the pivot `{name}` is asked for while other operations are open; \
+                 a pivot is issued alone"
+            );
+            return Err(Park::new(StuckKind::Saga, why).at(op));
+        }
+        let (cmd, new) = match known {
+            None => {
+                fits("the command of step", name, &cmd, around.most)?;
+                let (name, cmd_) = (name.to_owned(), cmd.clone());
+                (
+                    cmd,
+                    Some(Event::Step {
+                        op,
+                        name,
+                        cmd: cmd_,
+                        pivot,
+                    }),
+                )
+            }
+            Some(Event::Step {
+                name: n,
+                cmd: recorded,
+                pivot: p,
+                ..
+            }) if n == name && p == pivot && means_the_same(name, &recorded, &cmd, around) => {
+                (recorded, None)
+            }
+            Some(other) => {
+                let pivot = if pivot { "pivot" } else { "step" };
+                let what = format!("runs {pivot} `{name}` with {} here now", cmd.get());
+                return Err(Park::misfit(&what, &other));
+            }
+        };
+        self.open(
+            op,
+            What::Step {
+                name: name.to_owned(),
+                cmd,
+            },
+            pivot,
+        );
+        Ok(new)
+    }
+
+    fn child(
+        &mut self,
+        op: u32,
+        name: &str,
+        (saga, version, key): (&str, u32, String),
+        cmd: Raw,
+        known: Option<Event>,
+        around: &Around<'_>,
+    ) -> Result<Option<Event>, Park> {
+        let (saga, name) = (saga.to_owned(), name.to_owned());
+        let (what, new) = match known {
+            None => {
+                fits("the input of child", &name, &cmd, around.most)?;
+                let what = What::Child {
+                    saga: saga.clone(),
+                    version,
+                    key: key.clone(),
+                    cmd: cmd.clone(),
+                };
+                (
+                    what,
+                    Some(Event::Child {
+                        op,
+                        name,
+                        saga,
+                        version,
+                        key,
+                        cmd,
+                    }),
+                )
+            }
+            Some(Event::Child {
+                name: n,
+                saga: s,
+                version,
+                key,
+                cmd: recorded,
+                ..
+            }) if n == name && s == saga && means_the_same(&name, &recorded, &cmd, around) => (
+                What::Child {
+                    saga,
+                    version,
+                    key,
+                    cmd: recorded,
+                },
+                None,
+            ),
+            Some(other) => {
+                let what = format!("runs child `{name}` with {} here now", cmd.get());
+                return Err(Park::misfit(&what, &other));
+            }
+        };
+        self.open(op, what, false);
+        Ok(new)
+    }
+
+    fn open(&mut self, op: u32, what: What, pivot: bool) {
+        self.open.insert(op, Open { what, pivot });
+        self.to_start.push(op);
+    }
+}
+
+fn means_the_same(name: &str, recorded: &Raw, new: &Raw, around: &Around<'_>) -> bool {
+    recorded.get() == new.get()
+        || around
+            .steps
+            .get(name)
+            .is_some_and(|step| step.same(recorded, new))
+}
+
+fn fits(what: &str, name: &str, payload: &Raw, most: usize) -> Result<(), Park> {
+    let bytes = payload.get().len();
+    if bytes <= most {
+        return Ok(());
+    }
+    let why = format!("{what} `{name}` is {bytes} bytes, at most {most} are allowed (max_payload)");
+    Err(Park::new(StuckKind::Saga, why))
+}
+
+fn later(now: i64, after: std::time::Duration) -> i64 {
+    // Rounded up: never early.
+    let ms = after.as_nanos().div_ceil(1_000_000);
+    now.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX))
+}

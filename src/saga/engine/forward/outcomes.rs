@@ -1,0 +1,196 @@
+//! What comes back: of actions, of the clock, of the inbox.
+use super::*;
+
+impl Forward<'_> {
+    pub(super) fn settled(&mut self, op: u32, settled: Settled) -> Result<(), Park> {
+        if let Some(event) = self.outcome_of(op, settled)? {
+            self.d.push(event.clone());
+            self.outcome(&event)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn outcome_of(&mut self, op: u32, settled: Settled) -> Result<Option<Event>, Park> {
+        self.started.remove(&op);
+        let Some(open) = self.book.open.get(&op) else {
+            return Ok(None);
+        };
+        Ok(Some(match settled {
+            Settled::Done { out, attempt } => Event::Done { op, out, attempt },
+            Settled::Failed {
+                clean,
+                error,
+                attempt,
+            } => {
+                let past = self.d.view.pivoted;
+                if past || (open.pivot && !clean) {
+                    let name = self.d.view.ops.get(&op).map_or("", |op| &*op.name);
+                    let why = match past {
+                        true => format!("step `{name}` failed after the pivot: {error}"),
+                        false => {
+                            format!("nobody knows whether the pivot `{name}` was applied: {error}")
+                        }
+                    };
+                    return Err(Park::new(StuckKind::Forward, why).at(op));
+                }
+                Event::Failed {
+                    op,
+                    clean,
+                    error,
+                    attempt,
+                }
+            }
+            Settled::Wait(wait) => {
+                let undo = match open.what {
+                    What::Undo { target } => Some(target),
+                    _ => None,
+                };
+                let event = Event::Retry {
+                    op: undo.unwrap_or(op),
+                    attempt: wait.attempt,
+                    not_before: wait.not_before,
+                    error: wait.error.clone(),
+                    tainted: wait.tainted,
+                    refused_by: wait.refused_by.clone(),
+                    undo: undo.is_some(),
+                    left: false,
+                };
+                self.d.push(event);
+                self.waiting.insert(op, wait);
+                return Ok(None);
+            }
+            Settled::Park { kind, why } => {
+                let about = match open.what {
+                    What::Undo { target } => target,
+                    _ => op,
+                };
+                return Err(Park::new(kind, why).at(about));
+            }
+            Settled::Undone => match open.what {
+                What::Undo { target } => Event::Undone { op: target },
+                _ => return Ok(None),
+            },
+            Settled::ChildStarted => {
+                self.born.insert(op);
+                return Ok(None);
+            }
+        }))
+    }
+
+    pub(super) fn come_due(&mut self) -> Result<(), Park> {
+        let now = self.d.core.now();
+        if self.turns.end.is_none() {
+            for event in self.book.due(now) {
+                // An earlier one may have let it go.
+                if self.book.due(now).iter().any(|due| same_op(due, &event)) {
+                    self.d.push(event.clone());
+                    self.outcome(&event)?;
+                }
+            }
+        }
+        let due: Vec<_> = self
+            .waiting
+            .iter()
+            .filter(|(_, wait)| wait.not_before <= now)
+            .collect();
+        let due: Vec<u32> = due.into_iter().map(|(op, _)| *op).collect();
+        for op in due {
+            if let Some(wait) = self.waiting.remove(&op) {
+                self.again(op, wait)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn again(&mut self, op: u32, wait: Wait) -> Result<(), Park> {
+        let Some(open) = self.book.open.get(&op).cloned() else {
+            return Ok(());
+        };
+        match open.what {
+            What::Step { name, cmd } => {
+                let mut action = self.action(op, &name, cmd, wait.attempt, wait.tainted)?;
+                // It was asked about before the wait.
+                action.doubted = true;
+                self.started.insert(op);
+                self.running.push(Box::pin(action.run()));
+            }
+            _ => {
+                self.loaded.remove(&op);
+                self.start(op)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn read_mail(&mut self) -> Result<(), Halt> {
+        for mail in self
+            .d
+            .core
+            .store
+            .inbox(self.d.id)
+            .await
+            .map_err(Stop::from)?
+        {
+            if self.d.consumed.contains(&mail.arrival) {
+                continue;
+            }
+            if mail.name == CHILD_ENDED {
+                self.child_ended(&mail.body).await?;
+                self.d.consumed.push(mail.arrival);
+                continue;
+            }
+            self.d.consumed.push(mail.arrival);
+            if self.book.has_seen(&mail.id) {
+                continue;
+            }
+            let body = RawValue::from_string(mail.body).map_err(|e| {
+                let why = format!("signal `{}` in the inbox cannot be read: {e}", mail.name);
+                Park::new(StuckKind::Damage, why)
+            })?;
+            let event = Event::Signal {
+                id: mail.id,
+                name: mail.name,
+                body,
+            };
+            self.d.push(event.clone());
+            self.outcome(&event)?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn child_ended(&mut self, body: &str) -> Result<(), Halt> {
+        let op: u32 = body.parse().unwrap_or(u32::MAX);
+        let Some(Open {
+            what: What::Child { saga, key, .. },
+            ..
+        }) = self.book.open.get(&op)
+        else {
+            return Ok(());
+        };
+        let settled = match self.d.core.end_of(saga, key).await.map_err(Stop::from)? {
+            Some(End::Finished(out)) => Settled::Done { out, attempt: 1 },
+            Some(End::Compensated { reason }) => Settled::Failed {
+                clean: true,
+                error: reason,
+                attempt: 1,
+            },
+            Some(other) => Settled::Failed {
+                clean: false,
+                error: other.to_string(),
+                attempt: 1,
+            },
+            None => return Ok(()),
+        };
+        self.born.remove(&op);
+        self.settled(op, settled)?;
+        Ok(())
+    }
+}
+
+fn same_op(a: &Event, b: &Event) -> bool {
+    match (a, b) {
+        (Event::Fired { op: a }, Event::Fired { op: b })
+        | (Event::TimedOut { op: a }, Event::TimedOut { op: b }) => a == b,
+        _ => false,
+    }
+}

@@ -1,0 +1,52 @@
+//! The journal, told to the code again.
+use super::*;
+
+impl Forward<'_> {
+    pub(super) fn replay(&mut self, journal: &[Event], shared: &Shared) -> Result<(), Park> {
+        let is_new = self.d.new.is_some();
+        let outcomes = self.book.record(journal);
+        if is_new {
+            return self.turns(None);
+        }
+        shared.set_replaying(!outcomes.is_empty() || self.book.is_behind());
+        self.turns(None)?;
+        let last = outcomes.len();
+        for (place, outcome) in outcomes.iter().enumerate() {
+            if place.saturating_add(1) == last {
+                shared.set_replaying(self.book.is_behind());
+            }
+            self.outcome(outcome)?;
+        }
+        self.book.caught_up()?;
+        shared.set_replaying(false);
+        self.loaded = self.book.open.keys().copied().collect();
+        Ok(())
+    }
+
+    pub(super) fn outcome(&mut self, event: &Event) -> Result<(), Park> {
+        match self.book.outcome(event)? {
+            Some(delivered) => self.turns(Some(delivered)),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn turns(&mut self, mut delivered: Option<(u32, Delivered)>) -> Result<(), Park> {
+        loop {
+            for (op, ask) in self.turns.turn(delivered)? {
+                let around = Around {
+                    steps: &self.steps,
+                    now: self.d.core.now(),
+                    most: self.d.core.max_payload,
+                    step_keys: &self.step_keys,
+                };
+                if let Some(new) = self.book.ask(op, ask, &around)? {
+                    self.d.push(new);
+                }
+            }
+            match self.book.letter() {
+                Some(next) => delivered = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+}

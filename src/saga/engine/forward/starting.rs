@@ -1,0 +1,137 @@
+//! What is started, what waits for its time, and when the saga leaves memory.
+use super::*;
+
+impl Forward<'_> {
+    pub(super) fn sort_out(&mut self) -> (Vec<u32>, Vec<u32>) {
+        let now = self.d.core.now();
+        let mut starting = Vec::new();
+        for op in std::mem::take(&mut self.book.to_start) {
+            if !self.book.open.contains_key(&op) || self.started.contains(&op) {
+                continue;
+            }
+            let undo = match self.book.open.get(&op).map(|open| &open.what) {
+                Some(What::Undo { target }) => Some(*target),
+                _ => None,
+            };
+            let known = self.d.view.ops.get(&undo.unwrap_or(op));
+            let known = known.filter(|_| self.loaded.contains(&op));
+            let written = known.and_then(|known| Some((known, known.waiting.as_ref()?)));
+            match written {
+                Some((known, waiting))
+                    if waiting.not_before > now && waiting.undo == undo.is_some() =>
+                {
+                    let wait = Wait {
+                        attempt: known.tries.used_by(self.d.epoch),
+                        not_before: waiting.not_before,
+                        error: known.error.clone().unwrap_or_default(),
+                        tainted: known.tries.tainted,
+                        refused_by: waiting.refused_by.clone(),
+                    };
+                    self.waiting.insert(op, wait);
+                }
+                _ => starting.push(op),
+            }
+        }
+        (starting, self.born.iter().copied().collect())
+    }
+
+    pub(super) fn may_leave(&self, starting: &[u32], due: Option<i64>) -> bool {
+        let children_only = |op: &u32| self.born.contains(op);
+        let soon = self.d.core.later(LONG);
+        starting.is_empty()
+            && self.running.is_empty()
+            && self.d.new.as_ref().is_none_or(|_| self.turns.end.is_none())
+            && !self.book.is_idle()
+            && (self.turns.end.is_none() || self.book.open.keys().all(children_only))
+            && due.is_none_or(|due| due > soon)
+            && self.d.replies.is_empty()
+    }
+
+    pub(super) fn next_due(&self) -> Option<i64> {
+        let ended = self.turns.end.is_some();
+        let timers = self.book.next_due().filter(|_| !ended);
+        let waits = self.waiting.values().map(|wait| wait.not_before).min();
+        let open = ended || self.d.view.pivoted || self.book.has_open_pivot();
+        let deadline = self.d.view.deadline.filter(|_| !open);
+        [timers, waits, deadline].into_iter().flatten().min()
+    }
+
+    pub(super) fn start(&mut self, op: u32) -> Result<(), Park> {
+        let Some(open) = self.book.open.get(&op).cloned() else {
+            return Ok(());
+        };
+        let loaded = self.loaded.remove(&op);
+        self.started.insert(op);
+        match open.what {
+            What::Step { name, cmd } => {
+                let tries = self
+                    .d
+                    .view
+                    .ops
+                    .get(&op)
+                    .map(|op| op.tries)
+                    .unwrap_or_default();
+                let (mut used, mut tainted) = (0, false);
+                if loaded {
+                    used = tries.used_by(self.d.epoch);
+                    tainted = tries.tainted || tries.lost_one(self.d.epoch);
+                }
+                let action = self.action(op, &name, cmd, used, tainted)?;
+                self.running.push(Box::pin(action.run()));
+            }
+            What::Child {
+                saga,
+                version,
+                key,
+                cmd,
+                ..
+            } => {
+                let birth = start::child(self.d, op, saga, version, key, cmd);
+                self.running
+                    .push(Box::pin(async move { (op, birth.await) }));
+            }
+            What::Undo { target } => {
+                let Some(known) = self.d.view.ops.get(&target) else {
+                    let why = format!("the saga undoes operation {target}, which is no step");
+                    return Err(Park::new(StuckKind::Saga, why).at(op));
+                };
+                let OpState::Done(was) = &known.state else {
+                    let why = format!("the saga undoes step `{}`, which is not done", known.name);
+                    return Err(Park::new(StuckKind::Saga, why).at(op));
+                };
+                let (name, cmd, was) = (known.name.clone(), known.cmd.clone(), was.clone());
+                let used = if loaded {
+                    known.tries.used_by(self.d.epoch)
+                } else {
+                    0
+                };
+                let mut action = self.action(target, &name, cmd, used, false)?;
+                action.step_key = format!("{}/{target}", self.step_keys);
+                let undo = action.undo(Some(was));
+                self.running
+                    .push(Box::pin(async move { (op, undo.await.1) }));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn action(
+        &self,
+        op: u32,
+        name: &str,
+        cmd: Raw,
+        used: u32,
+        tainted: bool,
+    ) -> Result<Action, Park> {
+        backward::action(
+            self.d,
+            &self.steps,
+            &self.step_keys,
+            op,
+            name,
+            cmd,
+            used,
+            tainted,
+        )
+    }
+}
