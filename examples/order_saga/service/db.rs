@@ -35,12 +35,24 @@ impl Db {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> anyhow::Result<T> {
+        self.transact(work).await
+    }
+
+    /// The same for work that has errors of its own. Any of them undoes all that was written.
+    pub async fn transact<T, E>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+    ) -> anyhow::Result<T>
+    where
+        T: Send + 'static,
+        E: From<rusqlite::Error> + Into<anyhow::Error> + Send + 'static,
+    {
         self.run(move |connection| {
             // Not the default, which takes the write lock too late to wait for it.
             let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let value = work(&tx)?;
             tx.commit()?;
-            Ok(value)
+            Ok::<T, E>(value)
         })
         .await
     }
@@ -53,10 +65,14 @@ impl Db {
         self.run(move |connection| work(connection)).await
     }
 
-    async fn run<T: Send + 'static>(
+    async fn run<T, E>(
         &self,
-        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> anyhow::Result<T> {
+        work: impl FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
+    ) -> anyhow::Result<T>
+    where
+        T: Send + 'static,
+        E: Into<anyhow::Error> + Send + 'static,
+    {
         let (answer, waiting) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
             // Nobody may be waiting any more; the work counts all the same.
@@ -64,7 +80,7 @@ impl Db {
         });
         let gone = || anyhow!("the database thread has ended");
         self.jobs.send(job).map_err(|_| gone())?;
-        Ok(waiting.await.map_err(|_| gone())??)
+        waiting.await.map_err(|_| gone())?.map_err(Into::into)
     }
 }
 
