@@ -1,14 +1,21 @@
 //! Takes orders and sees each through to one of two ends: confirmed, or as if it had never been.
-//! The saga itself is in `saga.rs`, the table of orders in `orders/book.rs`.
+//!
+//! The saga itself is in `saga.rs`. Orders are kept as what has happened to them: the events and what
+//! follows from them in `orders/order.rs`, their log in `orders/log.rs`, commands and the table that
+//! lists are read from in `orders/book.rs`.
 mod book;
+mod log;
+mod order;
 
-pub use book::{Book, Order};
+pub use book::Book;
+pub use order::Order;
 
 use crate::clients::{self, Participant};
 use crate::name::Name;
 use crate::saga;
 use crate::service::{
     App, Surroundings,
+    db::Db,
     ids::Ids,
     ledger::Key,
     problem::{Contents, Problem},
@@ -37,12 +44,15 @@ pub struct Shop {
 /// Sagas at a time.
 const MOST: u32 = 1_024;
 
+/// An order that goes well has two events, one that is undone three.
+const SNAPSHOT_EVERY: u32 = 3;
+
 pub async fn app(around: &Surroundings) -> anyhow::Result<App> {
-    let db = around.db(Name::Orders, book::SCHEMA)?;
+    let db = around.db(Name::Orders, log::SCHEMA)?;
     let http = clients::connections()?;
     let participant = |name| anyhow::Ok(Participant::new(name, around.url(name)?, http.clone())?);
     let shop = Arc::new(Shop {
-        book: Book::new(db.clone()),
+        book: Book::open(db.clone(), SNAPSHOT_EVERY).await?,
         inventory: participant(Name::Inventory)?,
         payments: participant(Name::Payments)?,
         notifications: participant(Name::Notifications)?,

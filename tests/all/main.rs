@@ -15,6 +15,7 @@ mod grpc;
 mod hedge;
 mod http;
 mod observe;
+mod order_events;
 mod order_saga;
 mod random_stacks;
 mod rate_limit;
