@@ -63,6 +63,8 @@ pub mod step;
 #[cfg(feature = "saga")]
 pub mod store;
 
+#[cfg(feature = "sqlite")]
+pub use store::SqliteStore;
 #[cfg(feature = "saga")]
 pub use engine::{Builder, Engine, EngineError, Handle, SagaError, SignalError, StartError};
 #[cfg(feature = "saga")]

@@ -28,8 +28,12 @@
 //! ```
 pub mod conformance;
 mod memory;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 
 pub use memory::MemoryStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
 
 use super::journal::Row;
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
@@ -462,9 +466,10 @@ pub enum StoreError {
     /// A read failed. The store goes on.
     #[error("the store could not be read: {0}")]
     Read(Arc<str>),
-    /// A write failed, so what is on the disk is uncertain. Every later request fails as well: open
-    /// the store anew, which recovers all that was acknowledged.
-    #[error("the store is closed after a failed write: {0}")]
+    /// It was closed; after a failed write by itself, since what is on the disk is uncertain then.
+    /// Every later request fails as well: open the store anew, which recovers all that was
+    /// acknowledged.
+    #[error("the store is closed: {0}")]
     Closed(Arc<str>),
     /// It could not be opened.
     #[error("the store could not be opened: {0}")]

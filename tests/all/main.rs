@@ -23,6 +23,7 @@ mod retry;
 mod saga;
 mod scope;
 mod settle;
+mod sqlite_store;
 mod support;
 mod tower_surface;
 mod unruly;

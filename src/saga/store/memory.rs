@@ -307,8 +307,7 @@ impl Store for MemoryStore {
         let found = inner
             .sagas
             .iter()
-            .filter(|(id, saga)| query.after.is_none_or(|after| **id > after) && query.fits(saga))
-            .take(query.limit)
+            .filter(|(id, _)| query.after.is_none_or(|after| **id > after))
             .map(|(id, saga)| Summary {
                 id: *id,
                 name: saga.name.clone(),
@@ -320,6 +319,8 @@ impl Store for MemoryStore {
                 changed: saga.changed,
                 due: saga.due.filter(|_| saga.status == Status::Waiting),
             })
+            .filter(|saga| query.fits(saga))
+            .take(query.limit)
             .collect();
         ready(Ok(found))
     }
@@ -370,7 +371,8 @@ impl Store for MemoryStore {
 }
 
 impl Query {
-    fn fits(&self, saga: &Kept) -> bool {
+    /// Whether a saga is what is looked for; its place in the paging aside.
+    pub fn fits(&self, saga: &Summary) -> bool {
         (self.statuses.is_empty() || self.statuses.contains(&saga.status))
             && self.name.as_ref().is_none_or(|name| *name == saga.name)
             && self

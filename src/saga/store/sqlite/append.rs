@@ -1,0 +1,180 @@
+//! A row added, and what comes after it.
+use super::db::{Db, is_damage, read};
+use super::schema::{number, status};
+use super::{Append, Next, Status, StoreError, sizes};
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+
+/// The fencing is in the insert: the epoch is the saga's, the seq is free, and the one before it is
+/// not. Else it adds nothing.
+pub(super) const ADD_ROW: &str = "INSERT INTO journal SELECT ?1, ?2, ?3, ?4, ?5, ?6 \
+     WHERE EXISTS(SELECT 1 FROM saga WHERE id=?1 AND epoch=?3) \
+     AND EXISTS(SELECT 1 FROM journal WHERE saga=?1 AND seq=?2-1) ON CONFLICT DO NOTHING";
+
+/// For parking: where the end of a journal is missing, this row may stand behind the gap.
+const ADD_LAST_ROW: &str = "INSERT INTO journal SELECT ?1, ?2, ?3, ?4, ?5, ?6 \
+     WHERE EXISTS(SELECT 1 FROM saga WHERE id=?1 AND epoch=?3) AND NOT EXISTS(\
+     SELECT 1 FROM journal WHERE saga=?1 AND seq>=?2 AND typeof(seq)='integer')";
+
+/// What is changed beside the row, unless the owner simply goes on.
+pub(super) const FOLLOW: &str = "UPDATE saga SET status=?2, owner=NULL, due=?3, changed=?4, \
+     last=?5, reason=coalesce(?6, reason) WHERE id=?1";
+
+pub(super) const LINE: &str = "SELECT epoch, status, name, key FROM saga WHERE id=?1";
+
+/// JSON text that is bytes to us. The file has it as text, for whoever looks into it.
+pub(super) struct Text<'a>(pub(super) &'a [u8]);
+
+impl ToSql for Text<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(ValueRef::Text(self.0)))
+    }
+}
+
+/// Where a saga stands after a row.
+pub(super) struct Place<'a> {
+    pub(super) status: Status,
+    pub(super) number: i64,
+    pub(super) due: Option<i64>,
+    pub(super) reason: Option<&'a str>,
+}
+
+pub(super) fn place_of(next: &Next, mail: bool) -> Place<'_> {
+    let (status, due) = match next {
+        Next::Keep => (Status::Running, None),
+        Next::Leave { status, due } => (*status, if mail { Some(0) } else { *due }),
+        Next::Park { .. } => (Status::Stuck, None),
+        Next::End { status } => (*status, None),
+    };
+    Place {
+        status,
+        number: number(status),
+        due,
+        reason: sizes::reason(next),
+    }
+}
+
+impl Db<'_> {
+    /// Adds a row. A damaged page is this request's answer; what else fails ends the store.
+    pub(super) fn append(&mut self, append: &Append) -> rusqlite::Result<Result<(), StoreError>> {
+        if append.is_plain() {
+            return match self.add_row(append) {
+                Ok(true) => Ok(Ok(())),
+                Ok(false) => Ok(Err(StoreError::Fenced)),
+                Err(e) if is_damage(&e) => Ok(Err(read(&e))),
+                Err(e) => Err(e),
+            };
+        }
+        match self.line(append) {
+            Ok(Some(line)) => self.append_with(append, &line),
+            Ok(None) => Ok(Err(StoreError::Fenced)),
+            Err(e) if is_damage(&e) => Ok(Err(read(&e))),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn append_with(
+        &mut self,
+        append: &Append,
+        line: &Line,
+    ) -> rusqlite::Result<Result<(), StoreError>> {
+        let parking = matches!(append.next, Next::Park { .. });
+        let added = if parking {
+            self.add_last_row(append)
+        } else {
+            self.add_row(append)
+        };
+        match added {
+            Ok(true) => {}
+            Ok(false) => return Ok(Err(StoreError::Fenced)),
+            // Where the journal cannot even take the row that says so, the line still can.
+            Err(e) if is_damage(&e) && parking => {}
+            Err(e) if is_damage(&e) => return Ok(Err(read(&e))),
+            Err(e) => return Err(e),
+        }
+        let (id, seq) = (append.id.0, append.row.seq);
+        self.read_mail(line, &append.consumed)?;
+        if append.new_run {
+            let sql = "DELETE FROM journal WHERE saga=?1 AND seq>0 AND seq<?2";
+            self.conn.prepare_cached(sql)?.execute((id, seq))?;
+            let sql = "UPDATE saga SET run_from=?2 WHERE id=?1";
+            self.conn.prepare_cached(sql)?.execute((id, seq))?;
+        }
+        if append.clear_crashes {
+            let sql = "UPDATE saga SET crashes=0, alone=0 WHERE id=?1";
+            self.conn.prepare_cached(sql)?.execute([id])?;
+        }
+        if append.next != Next::Keep {
+            let leaving = matches!(append.next, Next::Leave { .. });
+            let mail = leaving && self.has_mail(&line.name, &line.key)?;
+            let place = place_of(&append.next, mail);
+            let at = append.row.at;
+            self.follow
+                .execute((id, place.number, place.due, at, seq, place.reason))?;
+            self.tally.leave(line.status);
+            self.tally.enter(place.status);
+        }
+        for letter in &append.letters {
+            self.put(letter)?;
+        }
+        Ok(Ok(()))
+    }
+
+    fn add_row(&mut self, append: &Append) -> rusqlite::Result<bool> {
+        let row = &append.row;
+        let body = Text(&row.body);
+        self.add_row
+            .execute((append.id.0, row.seq, row.epoch, row.at, row.sum, body))
+            .map(|added| added == 1)
+    }
+
+    fn add_last_row(&mut self, append: &Append) -> rusqlite::Result<bool> {
+        let row = &append.row;
+        let body = Text(&row.body);
+        self.conn
+            .prepare_cached(ADD_LAST_ROW)?
+            .execute((append.id.0, row.seq, row.epoch, row.at, row.sum, body))
+            .map(|added| added == 1)
+    }
+
+    /// The saga's line, where its epoch is the row's.
+    fn line(&mut self, append: &Append) -> rusqlite::Result<Option<Line>> {
+        let mut rows = self.line.query([append.id.0])?;
+        let Some(row) = rows.next()? else {
+            return Ok(None);
+        };
+        if row.get_ref(0)? != ValueRef::Integer(append.row.epoch.into()) {
+            return Ok(None);
+        }
+        let named = !append.consumed.is_empty() || matches!(append.next, Next::Leave { .. });
+        let text = |place| -> rusqlite::Result<String> {
+            Ok(if named {
+                super::load::text(row, place)?
+            } else {
+                String::new()
+            })
+        };
+        Ok(Some(Line {
+            status: status(super::load::integer(row, 1)?.unwrap_or(0)),
+            name: text(2)?,
+            key: text(3)?,
+        }))
+    }
+}
+
+impl Append {
+    /// Whether only the row is written.
+    fn is_plain(&self) -> bool {
+        self.next == Next::Keep
+            && self.consumed.is_empty()
+            && self.letters.is_empty()
+            && !self.new_run
+            && !self.clear_crashes
+    }
+}
+
+/// What an append needs of its saga's line.
+pub(super) struct Line {
+    status: Status,
+    pub(super) name: String,
+    pub(super) key: String,
+}
