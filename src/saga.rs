@@ -57,11 +57,16 @@ pub mod engine;
 pub mod flow;
 #[cfg(feature = "saga")]
 pub mod journal;
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub mod ledger;
 mod scope;
 #[cfg(feature = "saga")]
 pub mod step;
 #[cfg(feature = "saga")]
 pub mod store;
+#[cfg(feature = "sqlite")]
+mod wall;
 
 #[cfg(feature = "sqlite")]
 pub use store::SqliteStore;
@@ -71,6 +76,8 @@ pub use engine::{Builder, Engine, EngineError, Handle, SagaError, SignalError, S
 pub use flow::{
     Abort, ChildRef, Context, Flow, Op, OpId, Raced, Saga, SagaRef, Signal, StepFailed,
 };
+#[cfg(feature = "sqlite")]
+pub use ledger::Ledger;
 #[cfg(feature = "saga")]
 pub use step::{
     Failure, FailureKind, OnUnknown, Outcome, Step, StepContext, StepRef, StepRetry, Verdict,

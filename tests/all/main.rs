@@ -14,6 +14,7 @@ mod generated;
 mod grpc;
 mod hedge;
 mod http;
+mod ledger;
 mod observe;
 mod order_events;
 mod order_saga;
