@@ -3,7 +3,7 @@ use crate::name::Name;
 use crate::service::{
     App, Surroundings,
     db::Db,
-    ledger::{self, Answer, Key, Undo},
+    keys::{Answer, Key, Undo},
     problem::{Contents, Problem},
 };
 use axum::{
@@ -12,7 +12,9 @@ use axum::{
     http::StatusCode,
     routing,
 };
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use seawall::saga::Ledger;
+use seawall::saga::ledger::{Effect, LedgerError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -24,6 +26,8 @@ pub const PRODUCTS: [(&str, i64, i64); 5] = [
     ("teapot", 1_850, 400),
     ("telescope", 89_900, 12),
 ];
+
+static RESERVE: Ledger = Ledger::new("reserve");
 
 /// For every product: `received = stock + what is reserved and not released`.
 const SCHEMA: &str = "
@@ -44,11 +48,12 @@ const SCHEMA: &str = "
 
 pub async fn app(around: &Surroundings) -> anyhow::Result<App> {
     let db = around.db(Name::Inventory, SCHEMA)?;
-    db.write(|tx| {
-        tx.execute_batch(ledger::SCHEMA)?;
+    db.transact(|tx| {
+        Ledger::create_tables(tx)?;
         PRODUCTS
             .into_iter()
-            .try_for_each(|product| deliver(tx, product))
+            .try_for_each(|product| deliver(tx, product))?;
+        Ok::<_, LedgerError>(())
     })
     .await?;
     let router = Router::new()
@@ -89,17 +94,17 @@ async fn reserve(
     Key(key): Key,
     Contents(asked): Contents<Reserve>,
 ) -> Result<Answer, Problem> {
-    let done = db.write(move |tx| ledger::apply(tx, &key, &asked, || take(tx, &key, &asked)));
-    Ok(done.await?)
+    let reply = db.transact(move |tx| RESERVE.apply(tx, &key, &asked, |db| take(db, &key, &asked)));
+    Ok(reply.await?.into())
 }
 
-fn take(tx: &Transaction<'_>, step: &str, asked: &Reserve) -> rusqlite::Result<Answer> {
+fn take(db: &Connection, step: &str, asked: &Reserve) -> Result<Effect<Answer>, LedgerError> {
     let Reserve {
         order,
         sku,
         quantity,
     } = asked;
-    let product: Option<(i64, i64)> = tx
+    let product: Option<(i64, i64)> = db
         .prepare_cached("SELECT stock, price_cents FROM products WHERE sku = ?1")?
         .query_row([sku], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
@@ -117,24 +122,25 @@ fn take(tx: &Transaction<'_>, step: &str, asked: &Reserve) -> rusqlite::Result<A
         let why = format!("out of stock: {quantity} x {sku} wanted, {stock} left");
         return Ok(Answer::refused(StatusCode::CONFLICT, why));
     }
-    tx.prepare_cached("UPDATE products SET stock = stock - ?2 WHERE sku = ?1")?
+    db.prepare_cached("UPDATE products SET stock = stock - ?2 WHERE sku = ?1")?
         .execute(params![sku, quantity])?;
-    tx.prepare_cached("INSERT INTO reservations VALUES (?1, ?2, ?3, ?4, 0)")?
+    db.prepare_cached("INSERT INTO reservations VALUES (?1, ?2, ?3, ?4, 0)")?
         .execute(params![step, order, sku, quantity])?;
     Ok(Answer::done(json!(Reserved { price_cents })))
 }
 
 async fn release(State(db): State<Db>, undo: Undo) -> Result<Answer, Problem> {
-    let done = db.write(move |tx| ledger::undo(tx, &undo, || put_back(tx, &undo.step)));
-    Ok(done.await?)
+    let Undo { key, step } = undo;
+    let reply = db.transact(move |tx| RESERVE.undo(tx, &key, &step, |db| put_back(db, &step)));
+    Ok(reply.await?.into())
 }
 
-fn put_back(tx: &Transaction<'_>, step: &str) -> rusqlite::Result<()> {
+fn put_back(db: &Connection, step: &str) -> Result<(), LedgerError> {
     let sql = "UPDATE products SET stock = stock + r.quantity
                FROM reservations AS r
                WHERE r.step = ?1 AND r.released = 0 AND r.sku = products.sku";
-    tx.prepare_cached(sql)?.execute([step])?;
-    tx.prepare_cached("UPDATE reservations SET released = 1 WHERE step = ?1")?
+    db.prepare_cached(sql)?.execute([step])?;
+    db.prepare_cached("UPDATE reservations SET released = 1 WHERE step = ?1")?
         .execute([step])?;
     Ok(())
 }

@@ -3,13 +3,17 @@ use crate::name::Name;
 use crate::service::{
     App, Surroundings,
     db::Db,
-    ledger::{self, Answer, Key},
+    keys::{Answer, Key},
     problem::{Contents, Problem},
 };
 use axum::{Router, extract::State, routing};
 use rusqlite::params;
+use seawall::saga::Ledger;
+use seawall::saga::ledger::LedgerError;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+
+static SEND: Ledger = Ledger::new("send");
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS messages (
@@ -22,7 +26,7 @@ const SCHEMA: &str = "
 
 pub async fn app(around: &Surroundings) -> anyhow::Result<App> {
     let db = around.db(Name::Notifications, SCHEMA)?;
-    db.write(|tx| tx.execute_batch(ledger::SCHEMA)).await?;
+    db.transact(|tx| Ledger::create_tables(tx)).await?;
     let router = Router::new()
         .route("/messages", routing::post(send))
         .with_state(db.clone());
@@ -42,17 +46,17 @@ async fn send(
     Key(key): Key,
     Contents(asked): Contents<Message>,
 ) -> Result<Answer, Problem> {
-    let sent = db.write(move |tx| {
-        ledger::apply(tx, &key, &asked, || {
+    let reply = db.transact(move |tx| {
+        SEND.apply(tx, &key, &asked, |db| {
             let Message {
                 order,
                 customer,
                 text,
             } = &asked;
-            tx.prepare_cached("INSERT INTO messages VALUES (?1, ?2, ?3, ?4)")?
+            db.prepare_cached("INSERT INTO messages VALUES (?1, ?2, ?3, ?4)")?
                 .execute(params![key, order, customer, text])?;
-            Ok(Answer::done(json!({ "sent": true })))
+            Ok::<_, LedgerError>(Answer::done(json!({ "sent": true })))
         })
     });
-    Ok(sent.await?)
+    Ok(reply.await?.into())
 }

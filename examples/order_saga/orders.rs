@@ -17,7 +17,7 @@ use crate::service::{
     App, Surroundings,
     db::Db,
     ids::Ids,
-    ledger::Key,
+    keys::Key,
     problem::{Contents, Problem},
 };
 use axum::{

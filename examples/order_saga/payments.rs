@@ -3,11 +3,13 @@ use crate::name::Name;
 use crate::service::{
     App, Surroundings,
     db::Db,
-    ledger::{self, Answer, Key, Undo},
+    keys::{Answer, Key, Undo},
     problem::{Contents, Problem},
 };
 use axum::{Router, extract::State, http::StatusCode, routing};
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, params};
+use seawall::saga::Ledger;
+use seawall::saga::ledger::{Effect, LedgerError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -19,6 +21,8 @@ const CARDS: [(&str, i64); 5] = [
     ("dora", 100_000_000),
     ("emil", 2_000),
 ];
+
+static CHARGE: Ledger = Ledger::new("charge");
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS cards (
@@ -36,12 +40,12 @@ const SCHEMA: &str = "
 
 pub async fn app(around: &Surroundings) -> anyhow::Result<App> {
     let db = around.db(Name::Payments, SCHEMA)?;
-    db.write(|tx| {
-        tx.execute_batch(ledger::SCHEMA)?;
+    db.transact(|tx| {
+        Ledger::create_tables(tx)?;
         for card in CARDS {
             tx.execute("INSERT OR IGNORE INTO cards VALUES (?1, ?2)", card)?;
         }
-        Ok(())
+        Ok::<_, LedgerError>(())
     })
     .await?;
     let router = Router::new()
@@ -64,11 +68,11 @@ async fn charge(
     Key(key): Key,
     Contents(asked): Contents<Charge>,
 ) -> Result<Answer, Problem> {
-    let done = db.write(move |tx| ledger::apply(tx, &key, &asked, || debit(tx, &key, &asked)));
-    Ok(done.await?)
+    let reply = db.transact(move |tx| CHARGE.apply(tx, &key, &asked, |db| debit(db, &key, &asked)));
+    Ok(reply.await?.into())
 }
 
-fn debit(tx: &Transaction<'_>, step: &str, asked: &Charge) -> rusqlite::Result<Answer> {
+fn debit(db: &Connection, step: &str, asked: &Charge) -> Result<Effect<Answer>, LedgerError> {
     let Charge {
         order,
         customer,
@@ -78,7 +82,7 @@ fn debit(tx: &Transaction<'_>, step: &str, asked: &Charge) -> rusqlite::Result<A
         let why = "a charge is of one cent or more";
         return Ok(Answer::refused(StatusCode::BAD_REQUEST, why));
     }
-    let limit: Option<i64> = tx
+    let limit: Option<i64> = db
         .prepare_cached("SELECT limit_cents FROM cards WHERE customer = ?1")?
         .query_row([customer], |row| row.get(0))
         .optional()?;
@@ -92,7 +96,7 @@ fn debit(tx: &Transaction<'_>, step: &str, asked: &Charge) -> rusqlite::Result<A
             )
         }
         Some(_) => {
-            tx.prepare_cached("INSERT INTO charges VALUES (?1, ?2, ?3, ?4, 0)")?
+            db.prepare_cached("INSERT INTO charges VALUES (?1, ?2, ?3, ?4, 0)")?
                 .execute(params![step, order, customer, cents])?;
             return Ok(Answer::done(json!({ "charged_cents": cents })));
         }
@@ -101,12 +105,13 @@ fn debit(tx: &Transaction<'_>, step: &str, asked: &Charge) -> rusqlite::Result<A
 }
 
 async fn refund(State(db): State<Db>, undo: Undo) -> Result<Answer, Problem> {
-    let done = db.write(move |tx| ledger::undo(tx, &undo, || credit(tx, &undo.step)));
-    Ok(done.await?)
+    let Undo { key, step } = undo;
+    let reply = db.transact(move |tx| CHARGE.undo(tx, &key, &step, |db| credit(db, &step)));
+    Ok(reply.await?.into())
 }
 
-fn credit(tx: &Transaction<'_>, step: &str) -> rusqlite::Result<()> {
-    tx.prepare_cached("UPDATE charges SET refunded_cents = cents WHERE step = ?1")?
+fn credit(db: &Connection, step: &str) -> Result<(), LedgerError> {
+    db.prepare_cached("UPDATE charges SET refunded_cents = cents WHERE step = ?1")?
         .execute([step])?;
     Ok(())
 }

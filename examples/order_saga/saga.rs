@@ -10,7 +10,7 @@
 //!
 //! A compensation is registered *before* its step is called. A call that fails may have been
 //! applied: the answer was lost, or came too late. So the undo is sent whenever that cannot be ruled
-//! out, and participants accept an undo of what they have never seen, and remember it (`ledger.rs`).
+//! out, and participants accept an undo of what they have never seen, and remember it (`Ledger`).
 mod step;
 
 use crate::clients::{Participant, StepError, Why};

@@ -8,7 +8,7 @@
 pub mod db;
 pub mod faults;
 pub mod ids;
-pub mod ledger;
+pub mod keys;
 pub mod log;
 pub mod problem;
 

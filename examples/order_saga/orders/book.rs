@@ -42,7 +42,7 @@ impl Book {
     /// of another release. Every `snapshot_every`th event of an order leaves a snapshot; with 0 there
     /// are none.
     pub async fn open(db: Db, snapshot_every: u32) -> anyhow::Result<Book> {
-        let fits = db.transact(prepare).await?;
+        let fits = db.transact(|tx| prepare(tx)).await?;
         let book = Book { db, snapshot_every };
         if !fits {
             book.rebuild().await?;

@@ -35,13 +35,13 @@ impl Db {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> anyhow::Result<T> {
-        self.transact(work).await
+        self.transact(move |tx| work(tx)).await
     }
 
     /// The same for work that has errors of its own. Any of them undoes all that was written.
     pub async fn transact<T, E>(
         &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+        work: impl FnOnce(&mut Transaction<'_>) -> Result<T, E> + Send + 'static,
     ) -> anyhow::Result<T>
     where
         T: Send + 'static,
@@ -49,8 +49,8 @@ impl Db {
     {
         self.run(move |connection| {
             // Not the default, which takes the write lock too late to wait for it.
-            let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let value = work(&tx)?;
+            let mut tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = work(&mut tx)?;
             tx.commit()?;
             Ok::<T, E>(value)
         })

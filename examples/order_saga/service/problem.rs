@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header::RETRY_AFTER, header::WWW_AUTHENTICATE},
     response::{IntoResponse, Response},
 };
+use seawall::saga::ledger::LedgerError;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::time::Duration;
@@ -64,9 +65,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Contents<T> {
     }
 }
 
-/// A database that fails is nobody's fault but ours.
+/// A database that fails is nobody's fault but ours; a key that is too long is the caller's.
 impl From<anyhow::Error> for Problem {
     fn from(error: anyhow::Error) -> Problem {
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}"))
+        let status = match error.downcast_ref() {
+            Some(LedgerError::Key(_)) => StatusCode::BAD_REQUEST,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Problem::new(status, format!("{error:#}"))
     }
 }

@@ -90,6 +90,8 @@ async fn keys_are_kept_and_undone_keys_stay_shut() {
     // A step without a key could not be repeated.
     let body = json!({ "order": "x", "sku": "lamp", "quantity": 1 });
     assert_eq!(post(&system, "/reservations", &[], body).await.0, 400);
+    let long = "k".repeat(256);
+    assert_eq!(reserve(&system, &long, "lamp", 1).await.0, 400);
 
     // Money that would flow the other way is a no, and no failure.
     let url = format!("{}/charges", system.url("payments"));
