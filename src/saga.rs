@@ -55,6 +55,9 @@
 pub mod engine;
 #[cfg(feature = "saga")]
 pub mod flow;
+#[cfg(all(feature = "sqlite", feature = "http"))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "sqlite", feature = "http"))))]
+pub mod idempotency;
 #[cfg(feature = "saga")]
 pub mod journal;
 #[cfg(feature = "sqlite")]

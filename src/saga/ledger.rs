@@ -90,7 +90,10 @@ pub use error::LedgerError;
 pub use key::KeyError;
 pub use reply::{Effect, Reply, UndoReply};
 
+#[cfg(feature = "http")]
 pub(super) use key::check;
+#[cfg(not(feature = "http"))]
+use key::check;
 
 use super::wall::{Wall, ms};
 use rusqlite::{Connection, Transaction};

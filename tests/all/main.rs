@@ -14,6 +14,7 @@ mod generated;
 mod grpc;
 mod hedge;
 mod http;
+mod idempotency;
 mod ledger;
 mod observe;
 mod order_events;
