@@ -71,8 +71,6 @@ pub mod store;
 #[cfg(feature = "sqlite")]
 mod wall;
 
-#[cfg(feature = "sqlite")]
-pub use store::SqliteStore;
 #[cfg(feature = "saga")]
 pub use engine::{Builder, Engine, EngineError, Handle, SagaError, SignalError, StartError};
 #[cfg(feature = "saga")]
@@ -86,6 +84,8 @@ pub use step::{
     Failure, FailureKind, OnUnknown, Outcome, Step, StepContext, StepRef, StepRetry, Verdict,
     nothing_to_undo,
 };
+#[cfg(feature = "sqlite")]
+pub use store::SqliteStore;
 #[cfg(feature = "saga")]
 pub use store::{MemoryStore, SagaId, Status, Store, StoreError};
 

@@ -15,8 +15,7 @@ use crate::{
         flow::{Abort, ChildRef, Context, Flow, Saga, SagaRef},
         journal::Raw,
         step::{
-            Failure, FnStep, OnUnknown, Outcome, StepContext, StepRef, StepRetry, StepSet as _,
-            StepSink, Steps, Verdict, Verify, same,
+            Failure, FnStep, Outcome, StepContext, StepRetry, StepSet as _, StepSink, Steps, same,
         },
         store::{Owner, Store, StoreError},
     },
