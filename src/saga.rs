@@ -58,6 +58,9 @@ pub mod flow;
 #[cfg(all(feature = "sqlite", feature = "http"))]
 #[cfg_attr(docsrs, doc(cfg(all(feature = "sqlite", feature = "http"))))]
 pub mod idempotency;
+#[cfg(all(feature = "sqlite", feature = "http"))]
+#[doc = include_str!("saga/guide.md")]
+pub mod guide {}
 #[cfg(feature = "saga")]
 pub mod journal;
 #[cfg(feature = "sqlite")]
@@ -72,7 +75,9 @@ pub mod store;
 mod wall;
 
 #[cfg(feature = "saga")]
-pub use engine::{Builder, Engine, EngineError, Handle, SagaError, SignalError, StartError};
+pub use engine::{
+    Builder, Engine, EngineError, Handle, SagaError, SignalError, StartError, Starting, StepBuilder,
+};
 #[cfg(feature = "saga")]
 pub use flow::{
     Abort, ChildRef, Context, Flow, Op, OpId, Raced, Saga, SagaRef, Signal, StepFailed,
