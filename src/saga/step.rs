@@ -50,6 +50,7 @@ mod retry;
 
 pub use context::StepContext;
 pub(crate) use erased::{ErasedStep, FnStep, Steps, StructStep, Verify, same};
+pub(crate) use failure::clip;
 pub use failure::{Failure, FailureKind};
 pub(crate) use listed::StepSink;
 pub use listed::{At, ListedIn, StepSet};

@@ -260,6 +260,17 @@ impl Core {
         waiting.push(waiter);
     }
 
+    /// Nobody waits any more for a saga that has left memory: then nothing of it stays.
+    pub(super) fn forget_gone(&self, id: SagaId) {
+        let mut waiters = self.waiters.lock();
+        if let Some(waiting) = waiters.get_mut(&id) {
+            waiting.retain(|waiter| !waiter.is_closed());
+            if waiting.is_empty() {
+                waiters.remove(&id);
+            }
+        }
+    }
+
     /// Nothing more can be written: everyone who waits is told.
     pub(super) fn close(&self, cause: &StoreError) {
         self.closed.send_if_modified(|closed| {

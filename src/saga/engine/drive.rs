@@ -96,7 +96,10 @@ pub(super) async fn drive(core: Arc<Core>, job: Job, place: Place) {
             core.tell(d.id, &End::Lost(error));
         }
         // A signal or a command may have come while it left.
-        Stop::Left => core.wake.notify_one(),
+        Stop::Left => {
+            core.forget_gone(d.id);
+            core.wake.notify_one();
+        }
         Stop::Drained | Stop::Fenced | Stop::NotNew => {}
     }
     drop(d);
@@ -162,7 +165,7 @@ impl Drive {
         for (command, reply) in commands {
             self.link.command(command, reply);
         }
-        let mut events = Vec::new();
+        let (mut events, mut first_row) = (Vec::new(), 0);
         self.seq = claimed
             .rows
             .last()
@@ -177,18 +180,21 @@ impl Drive {
             match decoded {
                 Ok(row_events) => {
                     self.view.apply_row(row.epoch, &row_events);
+                    if events.is_empty() {
+                        first_row = row_events.len();
+                    }
                     events.extend(row_events);
                 }
                 Err(why) => return self.damaged(why).await,
             }
             due = due.saturating_add(1);
         }
-        match events.first() {
-            Some(Event::Started { .. }) => {}
-            // The first row of a later run.
-            Some(Event::Continued {}) => {
-                events.remove(0);
-            }
+        // What stands before it in its row belongs to the run before.
+        let begins = events
+            .iter()
+            .rposition(|event| matches!(event, Event::Started { .. }));
+        match begins {
+            Some(place) if place < first_row => drop(events.drain(..place)),
             _ => {
                 return self
                     .damaged("the journal does not begin with its start".to_owned())

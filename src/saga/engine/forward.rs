@@ -2,6 +2,7 @@
 mod outcomes;
 mod replay;
 mod starting;
+mod waits;
 
 use super::{
     action::{Action, LONG, Mode, Settled, Wait},
@@ -180,6 +181,7 @@ impl Forward<'_> {
             let (starting, born) = self.sort_out();
             let due = self.next_due();
             if self.may_leave(&starting, due) {
+                self.write_waits();
                 self.d
                     .flush(Next::Leave {
                         status: Status::Waiting,
@@ -356,6 +358,8 @@ impl Forward<'_> {
                 Err(park) => return self.d.park(park).await,
             }
         }
+        self.hold_back();
+        self.write_waits();
         for event in &mut self.d.batch {
             if let Event::Retry { left, .. } = event {
                 *left = true;

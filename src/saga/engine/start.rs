@@ -1,6 +1,6 @@
 //! How sagas begin.
 use super::{
-    action::Settled,
+    action::{Settled, Wait},
     core::Core,
     drive::{Drive, Job, Stop},
     handle::{End, Handle},
@@ -87,6 +87,9 @@ pub enum StartError {
     #[error("the engine has ended")]
     Ended,
 }
+
+/// Before the birth of a child is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// A saga that is not in the store yet.
 pub(super) struct NewJob {
@@ -335,9 +338,15 @@ pub(super) fn child(
                 drop(started);
                 Settled::ChildStarted
             }
-            Err(StartError::Store(_) | StartError::Draining | StartError::Ended) => {
-                // The engine stops; the next one tries again.
-                std::future::pending().await
+            Err(error @ (StartError::Store(_) | StartError::Draining | StartError::Ended)) => {
+                // This engine, or the next one, tries again.
+                Settled::Wait(Wait {
+                    attempt: 0,
+                    not_before: core.later(AGAIN),
+                    error: error.to_string(),
+                    tainted: false,
+                    refused_by: None,
+                })
             }
             Err(error) => {
                 let why = format!("child saga `{saga}` cannot be started: {error}");

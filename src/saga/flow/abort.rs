@@ -1,5 +1,7 @@
-use super::super::step::Failure;
-use crate::saga::journal::Raw;
+use crate::saga::{
+    journal::Raw,
+    step::{Failure, clip},
+};
 use std::fmt;
 
 /// Gives a saga up: everything it attempted is undone. `?` makes one of any error.
@@ -16,7 +18,7 @@ pub(crate) enum Given {
 impl Abort {
     /// With the reason that the journal keeps and the caller gets.
     pub fn new(reason: impl fmt::Display) -> Self {
-        Abort(Given::Up(reason.to_string()))
+        Abort(Given::Up(clip(reason.to_string())))
     }
 }
 

@@ -89,7 +89,7 @@ impl Failure {
     fn new(kind: FailureKind, error: impl fmt::Display) -> Self {
         Failure {
             kind,
-            error: error.to_string(),
+            error: clip(error.to_string()),
             held: None,
         }
     }
@@ -117,6 +117,17 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.error)
     }
+}
+
+/// What the journal keeps of an error: its first 4 KiB.
+pub(crate) fn clip(mut error: String) -> String {
+    const MOST: usize = 4096;
+    if error.len() > MOST {
+        let end = (0..=MOST).rev().find(|end| error.is_char_boundary(*end));
+        error.truncate(end.unwrap_or(0));
+        error.push_str(" ..");
+    }
+    error
 }
 
 /// With the whole chain of sources, which the journal keeps.

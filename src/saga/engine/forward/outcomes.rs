@@ -41,20 +41,7 @@ impl Forward<'_> {
                 }
             }
             Settled::Wait(wait) => {
-                let undo = match open.what {
-                    What::Undo { target } => Some(target),
-                    _ => None,
-                };
-                let event = Event::Retry {
-                    op: undo.unwrap_or(op),
-                    attempt: wait.attempt,
-                    not_before: wait.not_before,
-                    error: wait.error.clone(),
-                    tainted: wait.tainted,
-                    refused_by: wait.refused_by.clone(),
-                    undo: undo.is_some(),
-                    left: false,
-                };
+                let event = self.retry_of(op, &wait);
                 self.d.push(event);
                 self.waiting.insert(op, wait);
                 return Ok(None);

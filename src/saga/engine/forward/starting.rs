@@ -40,11 +40,9 @@ impl Forward<'_> {
         let soon = self.d.core.later(LONG);
         starting.is_empty()
             && self.running.is_empty()
-            && self.d.new.as_ref().is_none_or(|_| self.turns.end.is_none())
             && !self.book.is_idle()
             && (self.turns.end.is_none() || self.book.open.keys().all(children_only))
             && due.is_none_or(|due| due > soon)
-            && self.d.replies.is_empty()
     }
 
     pub(super) fn next_due(&self) -> Option<i64> {
