@@ -2,8 +2,9 @@
 //! others'. A case runs it in a loop and looks at the answer as a caller would.
 //!
 //! `cargo bench --manifest-path benches/peers/Cargo.toml --bench table` prints the table,
-//! `--bench groups` runs criterion.
+//! `--bench groups` runs criterion. Sagas have a module and a bench of their own.
 pub mod cases;
+pub mod sagas;
 
 use std::error::Error;
 use std::fmt;

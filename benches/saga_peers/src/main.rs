@@ -1,6 +1,6 @@
 //! One peer's three-step sagas, on demand: `saga-peers WHO` reads lines of `CLIENTS MILLISECONDS`
-//! and answers each with the sagas per second of such a round. The bench `sagas` starts it and
-//! lets the peers take turns with ours.
+//! and answers each with `rate SAGAS_A_SECOND`. The bench `sagas` starts it and lets the peers take
+//! turns with ours.
 mod cano;
 mod duroxide;
 #[path = "../../peers/src/sagas/load.rs"]
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (clients, span) = line.split_once(' ').ok_or("CLIENTS MILLISECONDS")?;
         let span = Duration::from_millis(span.parse()?);
         let rate = round(&runtime, clients.parse()?, span);
-        println!("{rate}");
+        println!("rate {rate}");
         stdout().flush()?;
     }
     Ok(())
