@@ -66,7 +66,11 @@ pub mod journal;
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub mod ledger;
+#[cfg(feature = "saga")]
+pub mod operator;
 mod scope;
+#[cfg(feature = "saga")]
+pub mod status;
 #[cfg(feature = "saga")]
 pub mod step;
 #[cfg(feature = "saga")]
@@ -76,14 +80,21 @@ mod wall;
 
 #[cfg(feature = "saga")]
 pub use engine::{
-    Builder, Engine, EngineError, Handle, SagaError, SignalError, StartError, Starting, StepBuilder,
+    Builder, Engine, EngineError, Handle, SagaError, SignalError, StartError, Starting, Stats,
+    StepBuilder,
 };
 #[cfg(feature = "saga")]
 pub use flow::{
     Abort, ChildRef, Context, Flow, Op, OpId, Raced, Saga, SagaRef, Signal, StepFailed,
 };
+#[cfg(feature = "saga")]
+pub use journal::{Settlement, StuckKind};
 #[cfg(feature = "sqlite")]
 pub use ledger::Ledger;
+#[cfg(feature = "saga")]
+pub use operator::{Find, Operator, Refused, Timeline};
+#[cfg(feature = "saga")]
+pub use status::{SagaStatus, WaitsFor};
 #[cfg(feature = "saga")]
 pub use step::{
     Failure, FailureKind, OnUnknown, Outcome, Step, StepContext, StepRef, StepRetry, Verdict,

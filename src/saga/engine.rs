@@ -44,24 +44,27 @@ mod action;
 mod backward;
 mod book;
 mod builder;
-mod core;
+pub(super) mod core;
 mod drive;
 mod forward;
 mod handle;
-mod link;
-mod operate;
+pub(super) mod link;
+pub(super) mod operate;
 mod schedule;
 mod start;
+mod stats;
 mod turns;
 
 pub use builder::{Builder, EngineError, StepBuilder};
 pub use handle::{Handle, SagaError};
-pub use operate::Refused;
 pub use start::{StartError, Starting};
+pub use stats::Stats;
 
 use self::core::Core;
 use crate::saga::{
     flow::{Saga, SagaRef, Signal},
+    operator::Operator,
+    status::SagaStatus,
     store::{Counts, Letter, Posted, SagaId, Store, StoreError},
 };
 use serde::Serialize;
@@ -252,6 +255,23 @@ impl<App> Engine<App> {
     /// It only reads.
     pub async fn counts(&self) -> Result<Counts, StoreError> {
         self.core.store.counts().await
+    }
+
+    /// The hands of a person on the sagas: to list, to look, and to act on those that are stuck.
+    /// `by` is who it is, kept with every command: not empty, up to 255 bytes.
+    pub fn operator(&self, by: &str) -> Operator {
+        Operator::new(self.core.clone(), by)
+    }
+
+    /// How a saga stands, and what it waits for.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; or the store failed.
+    ///
+    /// # Cancel safety
+    /// It only reads.
+    pub async fn status(&self, id: SagaId) -> Result<SagaStatus, StoreError> {
+        SagaStatus::load(&self.core, id).await
     }
 
     /// How many sagas are in memory.

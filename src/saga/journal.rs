@@ -21,9 +21,11 @@
 //! assert_eq!(view.to_undo(), [0]);
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
+mod reading;
 mod row;
 mod view;
 
+pub(crate) use reading::{Read, Reading};
 pub use row::{Damage, Row};
 pub use view::{OpState, OpView, Phase, View, WaitingFor};
 
@@ -321,6 +323,16 @@ pub enum StuckKind {
     Crashes,
     /// A journal row cannot be read.
     Damage,
+}
+
+impl Settlement {
+    /// It was applied, with this output: what the step would have answered.
+    ///
+    /// # Errors
+    /// Where the output cannot be written as JSON.
+    pub fn done(out: &impl Serialize) -> serde_json::Result<Settlement> {
+        serde_json::value::to_raw_value(out).map(Settlement::Done)
+    }
 }
 
 impl StuckKind {

@@ -208,6 +208,9 @@ impl Book {
                 op, verdict, note, ..
             } => match verdict {
                 Settlement::Done(out) => self.done(*op, out).ok_or_else(gone)?,
+                Settlement::Undone if !self.open.contains_key(op) => {
+                    self.undone(*op).ok_or_else(gone)?
+                }
                 Settlement::NotApplied | Settlement::Undone => {
                     self.open.remove(op).ok_or_else(gone)?;
                     let error = format!("settled by an operator: {note}");
@@ -215,16 +218,7 @@ impl Book {
                 }
             },
             Event::Undone { op } | Event::Skipped { op, .. } => {
-                let asked =
-                    |open: &Open| matches!(open.what, What::Undo { target } if target == *op);
-                let asker = self
-                    .open
-                    .iter()
-                    .find(|(_, open)| asked(open))
-                    .map(|(asker, _)| *asker);
-                let asker = asker.ok_or_else(gone)?;
-                self.open.remove(&asker);
-                (asker, Delivered::Undone)
+                self.undone(*op).ok_or_else(gone)?
             }
             Event::Fired { op } => {
                 self.timers.remove(op).ok_or_else(gone)?;
@@ -244,6 +238,15 @@ impl Book {
             }
             other => return Err(Park::misfit("cannot replay this", other)),
         }))
+    }
+
+    /// A compensation that the saga has asked for is settled.
+    fn undone(&mut self, target: u32) -> Option<(u32, Delivered)> {
+        let asked = |open: &Open| matches!(open.what, What::Undo { target: t } if t == target);
+        let asker = self.open.iter().find(|(_, open)| asked(open));
+        let asker = asker.map(|(asker, _)| *asker)?;
+        self.open.remove(&asker);
+        Some((asker, Delivered::Undone))
     }
 
     fn done(&mut self, op: u32, out: &Raw) -> Option<(u32, Delivered)> {

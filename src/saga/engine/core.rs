@@ -3,7 +3,7 @@ use super::{
     drive::{self, Job},
     handle::End,
     link::Link,
-    operate::Undoing,
+    stats::Ends,
     turns::Code,
 };
 use crate::saga::{
@@ -39,8 +39,8 @@ pub(super) struct Registered {
     pub(super) same_input: fn(&RawValue, &RawValue) -> bool,
 }
 
-pub(super) struct Core {
-    pub(super) store: Arc<dyn Store>,
+pub(in crate::saga) struct Core {
+    pub(in crate::saga) store: Arc<dyn Store>,
     pub(super) sagas: HashMap<&'static str, BTreeMap<u32, Registered>>,
     /// Steps that were registered as functions: for every saga.
     pub(super) functions: Arc<Steps>,
@@ -60,7 +60,7 @@ pub(super) struct Core {
     /// Sagas that may bring the process down run one at a time.
     pub(super) suspects: Arc<tokio::sync::Mutex<()>>,
     pub(super) closed: watch::Sender<Option<StoreError>>,
-    pub(super) undoing: Undoing,
+    pub(super) ends: Ends,
     running: Mutex<Running>,
     in_memory: AtomicUsize,
     empty: Notify,
@@ -113,7 +113,7 @@ impl Core {
             wake: Notify::new(),
             suspects: Arc::default(),
             closed: watch::Sender::new(None),
-            undoing: Undoing::default(),
+            ends: Ends::default(),
             running: Mutex::default(),
             in_memory: AtomicUsize::new(0),
             empty: Notify::new(),
@@ -123,7 +123,7 @@ impl Core {
     }
 
     /// Now, UTC ms. A clock before 1970 stands at 0; a panic in a user's clock as well.
-    pub(super) fn now(&self) -> i64 {
+    pub(in crate::saga) fn now(&self) -> i64 {
         let now = crate::event::contain(UNIX_EPOCH, || (self.clock)());
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
@@ -218,11 +218,11 @@ impl Core {
         }
     }
 
-    pub(super) fn link(&self, id: SagaId) -> Option<Arc<Link>> {
+    pub(in crate::saga) fn link(&self, id: SagaId) -> Option<Arc<Link>> {
         self.running.lock().links.get(&id).cloned()
     }
 
-    pub(super) fn in_memory(&self) -> usize {
+    pub(in crate::saga) fn in_memory(&self) -> usize {
         self.in_memory.load(SeqCst)
     }
 

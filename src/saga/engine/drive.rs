@@ -88,10 +88,17 @@ pub(super) async fn drive(core: Arc<Core>, job: Job, place: Place) {
     });
     core.discharge(d.id, &d.link);
     match stop {
-        Stop::End(end) => core.tell(d.id, &end),
+        Stop::End(end) => {
+            core.ends.count(&end);
+            core.tell(d.id, &end);
+        }
         Stop::Store(error) => {
             if let StoreError::Closed(_) = error {
                 core.close(&error);
+            }
+            // Not given again: what failed now would fail then.
+            for (_, reply) in d.replies.drain(..) {
+                let _ = reply.send(Err(Refused::Store(error.clone())));
             }
             core.tell(d.id, &End::Lost(error));
         }
@@ -268,12 +275,9 @@ impl Drive {
     }
 
     async fn damaged(&mut self, why: String) -> Result<Never, Stop> {
-        // An operator may still end it by force.
         self.view.stuck = Some((StuckKind::Damage, why.clone()));
-        if self.operate_stuck().await? {
-            let why = "a damaged saga can only be ended by force".to_owned();
-            return Err(self.park(Park::new(StuckKind::Damage, why)).await);
-        }
+        // An operator may end it by force, and nothing else.
+        self.operate_stuck().await?;
         Err(self.park(Park::new(StuckKind::Damage, why)).await)
     }
 

@@ -1,7 +1,7 @@
 //! Waiting for the end of a saga.
 use super::core::Core;
 use crate::saga::{
-    journal::{Phase, Raw, StuckKind, View},
+    journal::{Event, Phase, Raw, Reading, StuckKind, View},
     store::{SagaId, StoreError},
 };
 use serde::de::DeserializeOwned;
@@ -215,16 +215,21 @@ impl Core {
     /// How a saga ended or parked, if it has.
     async fn look(&self, id: SagaId) -> Result<Option<End>, StoreError> {
         let kept = self.store.load(id, false).await?;
-        let mut view = View::default();
-        for row in &kept.rows {
-            match row.decode(&kept.uid) {
-                Ok(events) => view.apply_row(row.epoch, &events),
-                Err(damage) => {
-                    let (kind, why) = (StuckKind::Damage, damage.to_string());
-                    return Ok(Some(End::Stuck { kind, why }));
-                }
-            }
+        let reading = Reading::of(&kept.uid, &kept.rows);
+        if let Some(damage) = reading.damage.first() {
+            // What is damaged ends by force alone, in a row that is whole.
+            let ended = reading
+                .read
+                .iter()
+                .rev()
+                .find_map(|read| match &read.event {
+                    Event::Forced { note, .. } => Some(End::Forced { note: note.clone() }),
+                    _ => None,
+                });
+            let (kind, why) = (StuckKind::Damage, damage.to_string());
+            return Ok(Some(ended.unwrap_or(End::Stuck { kind, why })));
         }
+        let view = reading.view;
         Ok(match view.stuck {
             _ if view.phase.is_final() => Some(End::of(&view)),
             Some((kind, why)) => Some(End::Stuck { kind, why }),

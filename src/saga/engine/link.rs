@@ -10,7 +10,7 @@ use std::{
 };
 
 #[derive(Default)]
-pub(super) struct Link {
+pub(in crate::saga) struct Link {
     nudged: AtomicBool,
     mail: AtomicBool,
     task: AtomicWaker,
@@ -20,10 +20,10 @@ pub(super) struct Link {
 
 /// A step that a policy holds back, for the status.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Held {
-    pub(super) policy: String,
+pub(in crate::saga) struct Held {
+    pub(in crate::saga) policy: String,
     /// UTC ms.
-    pub(super) until: i64,
+    pub(in crate::saga) until: i64,
 }
 
 impl Link {
@@ -64,7 +64,7 @@ impl Link {
         };
     }
 
-    pub(super) fn held(&self) -> BTreeMap<u32, Held> {
+    pub(in crate::saga) fn held(&self) -> BTreeMap<u32, Held> {
         self.waiting.lock().clone()
     }
 }

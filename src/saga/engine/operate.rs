@@ -1,18 +1,20 @@
 //! What people do to sagas: each is a row of the journal, with who and why.
+mod decide;
+
 use super::{
     core::Core,
     drive::{Drive, Job, Stop},
 };
 use crate::saga::{
-    journal::{Event, OpState, Phase, Settlement},
+    journal::{Event, Reading, Settlement, StuckKind},
     store::{SagaId, Status, StoreError},
 };
-use std::sync::{Arc, atomic::AtomicU64};
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// What is done to a saga. Each has an author and a note.
 #[derive(Clone, Debug)]
-pub(super) enum Command {
+pub(in crate::saga) enum Command {
     Cancel {
         by: String,
         note: String,
@@ -51,17 +53,25 @@ pub enum Refused {
     /// It is past its pivot, and only goes forward.
     #[error("the saga is past its pivot and only goes forward; it cannot be undone any more")]
     PastPivot,
-    /// It is not parked: only cancel and force apply to a saga that runs.
-    #[error("the saga is not stuck; only cancel and force apply to a saga that runs")]
+    /// It is not parked, or somebody else's command is setting it going.
+    #[error("the saga is not stuck; only cancel and force_end apply to a saga that runs")]
     NotStuck,
     /// It is parked: cancel needs a saga that runs.
-    #[error("the saga is stuck; abort it, retry it, or end it by force")]
+    #[error("the saga is stuck: abort it, retry it, or end it by force")]
     Stuck,
+    /// Its journal cannot be read, so nobody knows what would have to be done.
+    #[error(
+        "{why}; a damaged saga can only be ended by force (force_end), after a look at what its steps have done"
+    )]
+    Damaged {
+        /// What is wrong with it, and where.
+        why: String,
+    },
     /// It has ended.
     #[error("the saga has ended")]
     Ended,
     /// There is no such saga, or no longer.
-    #[error("there is no saga {0}")]
+    #[error("there is no saga {0}; one that has ended is deleted after its retention")]
     NotFound(SagaId),
     /// The operation cannot be treated so.
     #[error("operation {op} cannot be {what}: {why}")]
@@ -74,24 +84,49 @@ pub enum Refused {
         why: String,
     },
     /// The note or the author is empty.
-    #[error("{field} is empty; every command is kept with who gave it and why")]
+    #[error("the {field} is empty; every command is kept with who gave it and why")]
     Unsigned {
         /// Which.
         field: &'static str,
     },
-    /// The engine is being stopped.
-    #[error("the engine is draining")]
+    /// The note or the author is too long to keep.
+    #[error("the {field} is {bytes} bytes, at most {most} are kept")]
+    TooLong {
+        /// Which.
+        field: &'static str,
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// A page of no sagas, or of too many.
+    #[error("a page has 1 to {most} sagas; {limit} were asked for")]
+    Limit {
+        /// What was asked for.
+        limit: usize,
+        /// The most.
+        most: usize,
+    },
+    /// The engine is being stopped; the next one takes the command.
+    #[error("the engine is draining; give the command to the engine that comes after it")]
     Draining,
     /// The store failed.
-    #[error("the command could not be written down: {0}")]
+    #[error("the store failed: {0}")]
     Store(#[source] StoreError),
 }
 
-/// How many sagas went back, of how many that ended.
-#[derive(Default)]
-pub(super) struct Undoing {
-    pub(super) ended: AtomicU64,
-    pub(super) undone: AtomicU64,
+/// Bytes of an author's name, and of a note.
+const MAX_AUTHOR: usize = 255;
+const MAX_NOTE: usize = 4096;
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound(id) => Refused::NotFound(id),
+            StoreError::Ended(_) => Refused::Ended,
+            other => Refused::Store(other),
+        }
+    }
 }
 
 impl Command {
@@ -105,21 +140,31 @@ impl Command {
             | Command::Force { by, note } => (by, note),
         }
     }
+
+    /// Whether it says who and why.
+    pub(in crate::saga) fn check(&self) -> Result<(), Refused> {
+        let (by, note) = self.signature();
+        for (field, value, most) in [("author", by, MAX_AUTHOR), ("note", note, MAX_NOTE)] {
+            if value.trim().is_empty() {
+                return Err(Refused::Unsigned { field });
+            }
+            let bytes = value.len();
+            if bytes > most {
+                return Err(Refused::TooLong { field, bytes, most });
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Core {
     /// Gives a saga a command, wherever it is, and waits until that is durable.
-    pub(super) async fn command(
+    pub(in crate::saga) async fn command(
         self: &Arc<Self>,
         id: SagaId,
         command: Command,
     ) -> Result<(), Refused> {
-        let (by, note) = command.signature();
-        for (field, value) in [("author", by), ("note", note)] {
-            if value.trim().is_empty() {
-                return Err(Refused::Unsigned { field });
-            }
-        }
+        command.check()?;
         loop {
             if self.is_draining() {
                 return Err(Refused::Draining);
@@ -147,23 +192,42 @@ impl Core {
         command: Command,
         reply: Reply,
     ) -> Result<(), Refused> {
-        let refused = |error| match error {
-            StoreError::NotFound(id) => Refused::NotFound(id),
-            StoreError::Ended(_) => Refused::Ended,
-            other => Refused::Store(other),
-        };
         // Look before taking it: a command that does not apply leaves no trace.
-        let kept = self.store.load(id, false).await.map_err(refused)?;
-        match (&command, kept.status) {
-            (_, status) if status.is_final() => return Err(Refused::Ended),
-            (Command::Cancel { .. }, Status::Stuck) => return Err(Refused::Stuck),
-            (Command::Cancel { .. } | Command::Force { .. }, _) | (_, Status::Stuck) => {}
-            _ => return Err(Refused::NotStuck),
-        }
-        let claimed = self.store.seize(self.owner, id).await.map_err(refused)?;
+        self.would(id, &command).await?;
+        let claimed = self.store.seize(self.owner, id).await?;
         let place = self.extra_place(&claimed.name);
         self.spawn(Job::Old(Box::new(claimed), vec![(command, reply)]), place);
         Ok(())
+    }
+
+    /// Whether a command would be carried out, as the saga stands in the store.
+    pub(in crate::saga) async fn would(
+        &self,
+        id: SagaId,
+        command: &Command,
+    ) -> Result<(), Refused> {
+        command.check()?;
+        let kept = self.store.load(id, false).await?;
+        if kept.status.is_final() {
+            return Err(Refused::Ended);
+        }
+        let reading = Reading::of(&kept.uid, &kept.rows);
+        let taken = kept.status != Status::Stuck;
+        match reading.damage.first() {
+            Some(_) if matches!(command, Command::Force { .. }) => Ok(()),
+            Some(damage) => Err(Refused::Damaged {
+                why: damage.to_string(),
+            }),
+            None if reading.view.stuck.is_some() && taken => match command {
+                Command::Force { .. } => Ok(()),
+                // Somebody else is at it.
+                _ => Err(Refused::NotStuck),
+            },
+            None => {
+                let steps = self.steps_for(&kept.name, kept.version);
+                decide::decide(&reading.view, &steps, command.clone()).map(drop)
+            }
+        }
     }
 
     /// The parent of a child is given up.
@@ -190,10 +254,19 @@ impl Drive {
                 by: by.to_owned(),
                 note: note.to_owned(),
             };
-            let event = match self.view.stuck.is_some() {
-                true => self.event_of(command),
+            let steps = self.core.steps_for(&self.name, self.version);
+            let event = match (&self.view.stuck, &command) {
                 // An earlier command has set it going.
-                false => Err(Refused::NotStuck),
+                (None, Command::Cancel { .. } | Command::Force { .. }) if goes_on => {
+                    self.link.command(command, reply);
+                    break;
+                }
+                (Some((StuckKind::Damage, why)), _)
+                    if !matches!(command, Command::Force { .. }) =>
+                {
+                    Err(Refused::Damaged { why: why.clone() })
+                }
+                _ => decide::decide(&self.view, &steps, command),
             };
             match event {
                 Err(refused) => {
@@ -215,86 +288,5 @@ impl Drive {
             }
         }
         Ok(goes_on)
-    }
-
-    /// The event of a command to a parked saga; `None` for one that only sets it going.
-    fn event_of(&self, command: Command) -> Result<Option<Event>, Refused> {
-        let backward = self.view.phase == Phase::Backward;
-        Ok(match command {
-            Command::Cancel { .. } => return Err(Refused::Stuck),
-            Command::Retry { .. } => None,
-            Command::Force { by, note } => Some(Event::Forced { by, note }),
-            Command::Abort { .. } if self.view.pivoted => return Err(Refused::PastPivot),
-            Command::Abort { .. } if self.pivot_in_doubt() => {
-                return Err(Refused::Operation {
-                    op: self.view.stuck_op.unwrap_or_default(),
-                    what: "undone",
-                    why: "it is a pivot whose outcome is unknown; settle it first".to_owned(),
-                });
-            }
-            Command::Abort { .. } if backward => None,
-            Command::Abort { by, note } => Some(Event::Abort {
-                reason: format!("aborted by {by}: {note}"),
-                by: Some(by),
-                note: Some(note),
-            }),
-            Command::Skip { op, by, note } => {
-                let undoing = backward || self.view.undo_asked.contains_key(&op);
-                if !undoing || !self.view.to_undo().contains(&op) {
-                    let why = "it is not a step whose compensation is due".to_owned();
-                    return Err(Refused::Operation {
-                        op,
-                        what: "skipped",
-                        why,
-                    });
-                }
-                Some(Event::Skipped { op, by, note })
-            }
-            Command::Settle {
-                op,
-                verdict,
-                by,
-                note,
-            } => {
-                let state = self.view.ops.get(&op).map(|op| &op.state);
-                let open = match state {
-                    Some(OpState::Intent) => true,
-                    Some(OpState::Unknown | OpState::Done(_)) => backward,
-                    _ => false,
-                };
-                if !open {
-                    let why = "it is not a step without a settled outcome".to_owned();
-                    return Err(Refused::Operation {
-                        op,
-                        what: "settled",
-                        why,
-                    });
-                }
-                if backward
-                    && matches!(verdict, Settlement::Done(_))
-                    && matches!(state, Some(OpState::Done(_)))
-                {
-                    let why = "it is known to be done".to_owned();
-                    return Err(Refused::Operation {
-                        op,
-                        what: "settled",
-                        why,
-                    });
-                }
-                Some(Event::Settled {
-                    op,
-                    verdict,
-                    by,
-                    note,
-                })
-            }
-        })
-    }
-
-    fn pivot_in_doubt(&self) -> bool {
-        self.view
-            .ops
-            .values()
-            .any(|op| op.pivot && matches!(op.state, OpState::Intent))
     }
 }

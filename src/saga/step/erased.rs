@@ -22,6 +22,8 @@ pub(crate) trait ErasedStep: Send + Sync {
     /// Whether a recorded command means the same as a new one whose bytes differ: a field gained
     /// with a default, say.
     fn same(&self, recorded: &RawValue, new: &RawValue) -> bool;
+    /// Whether the step could have answered so: for outputs that an operator gives by hand.
+    fn accepts(&self, out: &RawValue) -> Misfit<()>;
 }
 
 pub(crate) type Steps = HashMap<&'static str, Arc<dyn ErasedStep>>;
@@ -110,6 +112,10 @@ impl<App: Send + Sync + 'static, S: Step<App>> ErasedStep for StructStep<App, S>
     fn same(&self, recorded: &RawValue, new: &RawValue) -> bool {
         same::<S>(recorded, new)
     }
+
+    fn accepts(&self, out: &RawValue) -> Misfit<()> {
+        decode::<S::Output>("output", out).map(drop)
+    }
 }
 
 /// What asks a participant, boxed: most steps have none.
@@ -176,5 +182,9 @@ where
 
     fn same(&self, recorded: &RawValue, new: &RawValue) -> bool {
         same::<In>(recorded, new)
+    }
+
+    fn accepts(&self, out: &RawValue) -> Misfit<()> {
+        decode::<Out>("output", out).map(drop)
     }
 }
