@@ -6,13 +6,13 @@ use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 
 /// The fencing is in the insert: the epoch is the saga's, the seq is free, and the one before it is
 /// not. Else it adds nothing.
-pub(super) const ADD_ROW: &str = "INSERT INTO journal SELECT ?1, ?2, ?3, ?4, ?5, ?6 \
-     WHERE EXISTS(SELECT 1 FROM saga WHERE id=?1 AND epoch=?3) \
+pub(super) const ADD_ROW: &str = "INSERT INTO journal \
+     SELECT ?1, ?2, ?3, ?4-created, ?5, ?6 FROM saga WHERE id=?1 AND epoch=?3 \
      AND EXISTS(SELECT 1 FROM journal WHERE saga=?1 AND seq=?2-1) ON CONFLICT DO NOTHING";
 
 /// For parking: where the end of a journal is missing, this row may stand behind the gap.
-const ADD_LAST_ROW: &str = "INSERT INTO journal SELECT ?1, ?2, ?3, ?4, ?5, ?6 \
-     WHERE EXISTS(SELECT 1 FROM saga WHERE id=?1 AND epoch=?3) AND NOT EXISTS(\
+const ADD_LAST_ROW: &str = "INSERT INTO journal \
+     SELECT ?1, ?2, ?3, ?4-created, ?5, ?6 FROM saga WHERE id=?1 AND epoch=?3 AND NOT EXISTS(\
      SELECT 1 FROM journal WHERE saga=?1 AND seq>=?2 AND typeof(seq)='integer')";
 
 /// What is changed beside the row, unless the owner simply goes on.

@@ -7,6 +7,8 @@ pub(super) const ADD_SAGA: &str = "INSERT INTO saga(id, name, key, version, uid,
      changed, run_from, last, reason) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, 0, 0, ?9, ?9, 0, 0, ?10) ON CONFLICT DO NOTHING";
 
+pub(super) const ADD_FIRST_ROW: &str = "INSERT INTO journal VALUES (?1, ?2, ?3, 0, ?4, ?5)";
+
 impl Db<'_> {
     pub(super) fn create(&mut self, new: &NewSaga) -> rusqlite::Result<Created> {
         let mail = self.has_mail(&new.name, &new.key)?;
@@ -33,9 +35,8 @@ impl Db<'_> {
         }
         self.tally.last_saga = id;
         let row = &new.row;
-        self.conn
-            .prepare_cached("INSERT INTO journal VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-            .execute((id, row.seq, row.epoch, row.at, row.sum, Text(&row.body)))?;
+        self.add_first_row
+            .execute((id, row.seq, row.epoch, row.sum, Text(&row.body)))?;
         self.tally.enter(place.status);
         Ok(Created::New {
             id: SagaId(id),

@@ -19,7 +19,8 @@ impl Db<'_> {
             let n = integer(line, place)?;
             Ok(n.and_then(|n| u32::try_from(n).ok()).unwrap_or(0))
         };
-        let run_from = number(9)?;
+        let created = integer(line, 8)?.unwrap_or(0);
+        let (from, last) = (number(9)?, number(10)?);
         Ok(Claimed {
             id,
             name: text(line, 0)?,
@@ -33,13 +34,19 @@ impl Db<'_> {
             status: integer(line, 5)?.map_or(Status::Stuck, status),
             crashes: number(6)?,
             crashed_alone: number(7)? == 2,
-            created: integer(line, 8)?.unwrap_or(0),
-            rows: self.rows(id, run_from, number(10)?, whole)?,
+            created,
+            rows: self.rows((id, created), from, last, whole)?,
         })
     }
 
     /// The rows of the present run; with the first row of all, where `whole`.
-    fn rows(&self, id: SagaId, from: u32, last: u32, whole: bool) -> rusqlite::Result<Vec<Row>> {
+    fn rows(
+        &self,
+        id: (SagaId, i64),
+        from: u32,
+        last: u32,
+        whole: bool,
+    ) -> rusqlite::Result<Vec<Row>> {
         let mut rows = Vec::new();
         if whole && from > 0 {
             self.span(id, (0, 0), 0, &mut rows)?;
@@ -51,7 +58,7 @@ impl Db<'_> {
     /// Rows of this span, without gaps, as far as `last` at least: a missing one is a damaged one.
     fn span(
         &self,
-        id: SagaId,
+        (id, created): (SagaId, i64),
         (from, to): (u32, u32),
         last: u32,
         into: &mut Vec<Row>,
@@ -63,7 +70,7 @@ impl Db<'_> {
         let mut expected = from;
         loop {
             let row = match found.next() {
-                Ok(Some(row)) => row_of(row, expected)?,
+                Ok(Some(row)) => row_of(row, created, expected)?,
                 Ok(None) => break,
                 Err(e) if is_damage(&e) => {
                     into.push(damaged(expected));
@@ -86,11 +93,12 @@ impl Db<'_> {
 
 /// A row of the journal. Nothing is converted: a value of the wrong type or size could come to look
 /// like the one the checksum was made over.
-fn row_of(row: &rusqlite::Row<'_>, expected: u32) -> rusqlite::Result<Row> {
+fn row_of(row: &rusqlite::Row<'_>, created: i64, expected: u32) -> rusqlite::Result<Row> {
     let small = |place| -> rusqlite::Result<Option<u32>> {
         Ok(integer(row, place)?.and_then(|n| u32::try_from(n).ok()))
     };
-    let parts = (small(0)?, small(1)?, integer(row, 2)?, small(3)?);
+    let at = integer(row, 2)?.and_then(|since| created.checked_add(since));
+    let parts = (small(0)?, small(1)?, at, small(3)?);
     Ok(match (parts, row.get_ref(4)?) {
         ((Some(seq), Some(epoch), Some(at), Some(sum)), ValueRef::Text(body)) => Row {
             seq,

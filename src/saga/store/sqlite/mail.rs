@@ -42,7 +42,8 @@ impl Db<'_> {
     }
 
     pub(super) fn has_mail(&mut self, saga: &str, key: &str) -> rusqlite::Result<bool> {
-        self.mail.exists((saga, key))
+        // Where no letter ever came there is nothing to look for.
+        Ok(self.tally.last_letter > 0 && self.mail.exists((saga, key))?)
     }
 
     /// Marks letters as read. Their ids stay, so that the same one is not taken twice.
