@@ -1,6 +1,7 @@
 //! The store in an SQLite file: the same answers as the one in memory, and nothing lost.
 mod model;
 mod open;
+mod promises;
 
 use seawall::saga::journal::Row;
 use seawall::saga::store::{Append, Created, Letter, NewSaga, Next, Owner, SagaId, Store};
