@@ -54,7 +54,7 @@
 //! | [`RateLimit`] | so many calls per time |
 //! | [`Hedge`] | another attempt beside a slow one |
 //! | [`value`] | another answer in place of a failed call: fallback, last known good |
-//! | [`saga`] | a chain of calls that is undone when it fails |
+//! | [`saga`] | a chain of calls that is undone when it fails, in one process or through crashes |
 //! | [`Policy`] | a policy of your own |
 //! | [`dialect`] | what an answer means: [`Standard`](dialect::Standard), HTTP, gRPC, your own |
 //! | [`event`], [`observe`] | what happened, for logs and metrics |
@@ -132,6 +132,8 @@
 //! | `grpc` | `dialect::Grpc` for tonic; refusals as `tonic::Status` (with `http`) |
 //! | `tracing` | events as `tracing` events |
 //! | `metrics` | events as counters, gauges and histograms of `metrics` |
+//! | `saga` | durable sagas: `saga::Engine`, the memory store, the `Store` trait |
+//! | `sqlite` | `saga::SqliteStore` and `saga::Ledger`; with `http`, `saga::idempotency` (SQLite is compiled in and needs a C compiler) |
 //!
 //! # Runtime
 //!

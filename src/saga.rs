@@ -5,9 +5,15 @@
 //! transaction spans both. A *saga* (Garcia-Molina and Salem, *Sagas*, SIGMOD 1987) pairs each step
 //! with a compensation, and runs the compensations in reverse when a later step fails.
 //!
-//! [`scope`] is the form that lives in one process: it remembers its steps in memory, so a crash of
-//! the process leaves them applied. It suits what is repaired by hand then, or by a lease that the
-//! participants let run out. Not for one service with one database: that has transactions.
+//! Not for one service with one database: that has transactions. There are two forms:
+//!
+//! * [`scope`] lives in one process and remembers its steps in memory, so a crash of the process
+//!   leaves them applied. It suits what is repaired by hand then, or by a lease that the participants
+//!   let run out. It needs no feature, and the rest of this page is about it.
+//! * `Engine` (feature `saga`; `sqlite` for a store in a file) keeps a journal. What was started ends
+//!   wholly done or wholly undone, whatever happens to the process. It begins with `guide`.
+//!
+//! # The scope
 //!
 //! | the operation of a scope | its compensations | the caller gets |
 //! |---|---|---|

@@ -8,7 +8,7 @@
 //! | store | for |
 //! |---|---|
 //! | [`MemoryStore`] | tests |
-//! | [`SqliteStore`](super::SqliteStore) (feature `sqlite`) | one process |
+//! | `SqliteStore` (feature `sqlite`) | one process |
 //!
 //! Two rules keep many writers apart. An append names the *epoch* it was claimed in and the *seq* it
 //! writes; with another epoch, or a seq that is taken, it writes nothing and disturbs nobody
