@@ -53,6 +53,7 @@ pub(super) mod operate;
 mod schedule;
 mod start;
 mod stats;
+mod timer;
 mod turns;
 
 pub use builder::{Builder, EngineError, StepBuilder};

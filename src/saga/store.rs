@@ -27,16 +27,20 @@
 //! # }).unwrap();
 //! ```
 pub mod conformance;
+mod error;
 mod memory;
+mod query;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+pub use error::StoreError;
 pub use memory::MemoryStore;
+pub use query::{Counts, Expired, Query, Summary};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 
 use super::journal::Row;
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, pin::Pin};
 
 /// A boxed future, for a trait that is used as an object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -285,110 +289,6 @@ pub struct Mail {
     pub body: String,
 }
 
-/// What operators look for. Everything given must hold.
-#[derive(Clone, Debug, Default)]
-pub struct Query {
-    /// One of these; any, where empty.
-    pub statuses: Vec<Status>,
-    /// The registered name.
-    pub name: Option<String>,
-    /// What the key begins with.
-    pub key_prefix: Option<String>,
-    /// Created before, UTC ms.
-    pub created_before: Option<i64>,
-    /// What the stuck reason contains.
-    pub reason_contains: Option<String>,
-    /// Only those after it: the last one of the page before.
-    pub after: Option<SagaId>,
-    /// How many at most.
-    pub limit: usize,
-}
-
-/// A saga in a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Summary {
-    /// Its number.
-    pub id: SagaId,
-    /// Its registered name.
-    pub name: String,
-    /// The caller's key.
-    pub key: String,
-    /// The version of its code.
-    pub version: u32,
-    /// How it stands.
-    pub status: Status,
-    /// Why it is stuck.
-    pub reason: Option<String>,
-    /// When it was created, UTC ms.
-    pub created: i64,
-    /// When its status last changed, UTC ms.
-    pub changed: i64,
-    /// When it is due, UTC ms, where it waits for a time.
-    pub due: Option<i64>,
-}
-
-impl Summary {
-    /// All of it; for stores.
-    #[allow(clippy::too_many_arguments)] // a constructor for the fields above, in their order
-    pub fn new(
-        id: SagaId,
-        name: String,
-        key: String,
-        version: u32,
-        status: Status,
-        reason: Option<String>,
-        created: i64,
-        changed: i64,
-        due: Option<i64>,
-    ) -> Self {
-        Summary {
-            id,
-            name,
-            key,
-            version,
-            status,
-            reason,
-            created,
-            changed,
-            due,
-        }
-    }
-}
-
-/// How many there are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Counts {
-    /// Running, or about to be.
-    pub running: u64,
-    /// Waiting for a time or a signal, out of memory.
-    pub waiting: u64,
-    /// Parked.
-    pub stuck: u64,
-    /// Ended and kept: wholly done.
-    pub finished: u64,
-    /// Ended and kept: wholly undone.
-    pub compensated: u64,
-    /// Ended and kept: undone with exceptions.
-    pub compensated_with_exceptions: u64,
-    /// Ended and kept: by an operator.
-    pub forced: u64,
-    /// When the oldest unfinished one was created, UTC ms.
-    pub oldest_unfinished: Option<i64>,
-}
-
-/// Which ended sagas to delete.
-#[derive(Clone, Copy, Debug)]
-pub struct Expired {
-    /// Those that ended before, UTC ms.
-    pub ended_before: i64,
-    /// And those beyond this many ended ones, the oldest first.
-    pub keep_at_most: Option<u64>,
-    /// How many at most in this one batch.
-    pub limit: usize,
-}
-
 /// Everything the engine asks of a database. `Ok` means durable.
 ///
 /// Methods may run in any number at a time and in any order. A dropped future leaves the request
@@ -438,40 +338,4 @@ pub trait Store: Send + Sync + 'static {
     /// Tells that the owner lives. Until when it may believe so, on its own clock, UTC ms; `None`
     /// where nobody else can take over.
     fn heartbeat(&self, owner: Owner) -> BoxFuture<'_, Result<Option<i64>, StoreError>>;
-}
-
-/// Why a store did not do it.
-#[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// Somebody else owns the saga by now. Nothing was written.
-    #[error("fenced: another owner has taken the saga over; nothing was written")]
-    Fenced,
-    /// There is no such saga, or no longer.
-    #[error("there is no saga {0}")]
-    NotFound(SagaId),
-    /// The saga has ended. Nothing was written.
-    #[error("saga {0} has ended")]
-    Ended(SagaId),
-    /// A request that the store cannot take. Nothing was written, and the store goes on.
-    #[error("{field} is {value}, at most {most} can be stored")]
-    TooLarge {
-        /// What.
-        field: &'static str,
-        /// Its size in bytes.
-        value: usize,
-        /// The limit in bytes.
-        most: usize,
-    },
-    /// A read failed. The store goes on.
-    #[error("the store could not be read: {0}")]
-    Read(Arc<str>),
-    /// It was closed; after a failed write by itself, since what is on the disk is uncertain then.
-    /// Every later request fails as well: open the store anew, which recovers all that was
-    /// acknowledged.
-    #[error("the store is closed: {0}")]
-    Closed(Arc<str>),
-    /// It could not be opened.
-    #[error("the store could not be opened: {0}")]
-    Open(Arc<str>),
 }

@@ -242,7 +242,7 @@ impl Action {
                 });
             }
             let wait = retry.wait(asked, self.seed()).min(LONG);
-            self.sleep(wait, &[Mode::Drain]).await;
+            self.wait_out(wait, &[Mode::Drain]).await;
             if *self.mode.borrow() == Mode::Drain {
                 return Some(self.write_down(Duration::ZERO, error, None));
             }
@@ -327,7 +327,7 @@ impl Action {
         } else {
             &[Mode::Ending, Mode::Drain]
         };
-        self.sleep(wait, cut).await;
+        self.wait_out(wait, cut).await;
         self.link.hold(self.op, None);
         match *self.mode.borrow() {
             Mode::Ending if !undoing => Some(self.give_up(error.to_owned())),
@@ -337,7 +337,7 @@ impl Action {
     }
 
     /// Sleeps, or until the mode is one of `cut`.
-    async fn sleep(&self, wait: Duration, cut: &[Mode]) {
+    async fn wait_out(&self, wait: Duration, cut: &[Mode]) {
         let mut mode = self.mode.clone();
         let changed = mode.wait_for(|mode| cut.contains(mode));
         // Either the time is up or the mode says so; both are fine.

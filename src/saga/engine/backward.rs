@@ -4,9 +4,9 @@ use super::{
     action::{Action, LONG, Mode, Settled},
     book::Park,
     drive::{Drive, Never, Stop},
-    forward::sleep_until,
     handle::End,
     operate::{Command, Refused},
+    timer,
 };
 use crate::saga::{
     journal::{Event, OpState, Raw, StuckKind},
@@ -82,7 +82,7 @@ async fn wait_written(d: &mut Drive, op: u32) -> Result<(), Stop> {
             d.flush(Next::Leave { status, due }).await?;
             return Err(Stop::Left);
         }
-        let mut timer = sleep_until(due, now);
+        let mut timer = timer::until(due, now);
         let nudged = poll_fn(|cx| match d.link.poll_nudged(cx.waker()) {
             true => Poll::Ready(true),
             false => timer.as_mut().poll(cx).map(|()| false),

@@ -1,6 +1,6 @@
 //! What all sagas of an engine share.
 use super::{
-    drive::{self, Job},
+    drive::{self, Task},
     handle::End,
     link::Link,
     stats::Ends,
@@ -227,11 +227,11 @@ impl Core {
     }
 
     /// Runs a saga in a task of its own.
-    pub(super) fn spawn(self: &Arc<Self>, job: Job, place: Place) {
+    pub(super) fn spawn(self: &Arc<Self>, task: Task, place: Place) {
         let core = self.clone();
         let mut tasks = self.tasks.lock();
         while tasks.try_join_next().is_some() {}
-        tasks.spawn(async move { drive::drive(core, job, place).await });
+        tasks.spawn(async move { drive::drive(core, task, place).await });
     }
 
     pub(super) fn spawn_other(&self, task: impl Future<Output = ()> + Send + 'static) {

@@ -8,7 +8,7 @@ use super::{
     handle::End,
     link::Link,
     operate::{Command, Refused, Reply},
-    start::{self, NewJob, StartError},
+    start::{self, NewTask, StartError},
     turns::text,
 };
 use crate::saga::{
@@ -20,8 +20,8 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use tokio::sync::{OwnedMutexGuard, watch};
 
 /// What brings a saga into memory.
-pub(super) enum Job {
-    New(Box<NewJob>),
+pub(super) enum Task {
+    New(Box<NewTask>),
     /// Claimed, with what an operator wants of it.
     Old(Box<Claimed>, Vec<(Command, Reply)>),
     /// It was parked for its code, which may fit now.
@@ -69,7 +69,7 @@ pub(super) struct Drive {
     pub(super) batch: Vec<Event>,
     pub(super) consumed: Vec<i64>,
     /// Set while the saga is not in the store yet.
-    pub(super) new: Option<Box<NewJob>>,
+    pub(super) new: Option<Box<NewTask>>,
     pub(super) replies: Vec<(Result<(), Refused>, Reply)>,
     pub(super) new_run: bool,
     clear_crashes: bool,
@@ -78,10 +78,10 @@ pub(super) struct Drive {
 }
 
 /// Runs a saga for as long as it is in memory.
-pub(super) async fn drive(core: Arc<Core>, job: Job, place: Place) {
+pub(super) async fn drive(core: Arc<Core>, task: Task, place: Place) {
     let mut d = Drive::new(core.clone());
     // A panic of the engine itself must not take the others' tasks with it, nor hang the waiters.
-    let ran = AssertUnwindSafe(d.run(job)).catch_unwind().await;
+    let ran = AssertUnwindSafe(d.run(task)).catch_unwind().await;
     let stop = ran.unwrap_or_else(|panic| {
         let why = format!("the engine panicked: {}", text(&*panic));
         Stop::Store(StoreError::Read(why.into()))
@@ -137,11 +137,11 @@ impl Drive {
         }
     }
 
-    async fn run(&mut self, job: Job) -> Stop {
-        let done = match job {
-            Job::New(new) => self.begin(new).await,
-            Job::Old(claimed, commands) => self.resume(*claimed, commands, false).await,
-            Job::Fits(claimed) => self.resume(*claimed, Vec::new(), true).await,
+    async fn run(&mut self, task: Task) -> Stop {
+        let done = match task {
+            Task::New(new) => self.begin(new).await,
+            Task::Old(claimed, commands) => self.resume(*claimed, commands, false).await,
+            Task::Fits(claimed) => self.resume(*claimed, Vec::new(), true).await,
         };
         match done {
             Ok(never) => match never {},
@@ -149,7 +149,7 @@ impl Drive {
         }
     }
 
-    async fn begin(&mut self, new: Box<NewJob>) -> Result<Never, Stop> {
+    async fn begin(&mut self, new: Box<NewTask>) -> Result<Never, Stop> {
         (self.name, self.key) = (new.name.into(), new.key.clone());
         (self.version, self.uid) = (new.version, new.uid);
         let started = new.started();
@@ -220,7 +220,8 @@ impl Drive {
         }
         if let Some((kind, why)) = self.view.stuck.clone() {
             let operated = self.operate_stuck().await?;
-            if !operated && !(may_fit && kind == StuckKind::Code) {
+            let fits = may_fit && kind == StuckKind::Code;
+            if !(operated || fits) {
                 return Err(self.repark(kind, why).await);
             }
         }
@@ -433,21 +434,3 @@ impl Drive {
 
 /// Has no value: what runs until it stops.
 pub(super) enum Never {}
-
-impl Core {
-    /// Mail has come for a saga.
-    pub(super) async fn notify(&self, name: &str, key: &str) {
-        if let Ok(Some(id)) = self.store.find(name, key).await {
-            self.nudge_mail(id);
-        }
-    }
-
-    pub(super) fn nudge_mail(&self, id: SagaId) {
-        match self.link(id) {
-            Some(link) => link.mail(),
-            None => {
-                self.wake.notify_one();
-            }
-        }
-    }
-}

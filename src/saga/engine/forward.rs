@@ -11,7 +11,7 @@ use super::{
     drive::{Drive, Never, Stop},
     handle::End,
     operate::{Command, Refused},
-    start,
+    start, timer,
     turns::{Turns, text},
 };
 use crate::saga::{
@@ -26,10 +26,8 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
     sync::Arc,
     task::Poll,
-    time::Duration,
 };
 
 /// The signal that a child's end comes as. No user's can have the name.
@@ -372,7 +370,7 @@ impl Forward<'_> {
     }
 
     async fn wait(&mut self, due: Option<i64>) -> Woke {
-        let mut timer = due.map(|due| sleep_until(due, self.d.core.now()));
+        let mut timer = due.map(|due| timer::until(due, self.d.core.now()));
         let (turns, running, link) = (&mut self.turns, &mut self.running, &self.d.link);
         poll_fn(|cx| {
             if turns.is_foreign(cx.waker()) {
@@ -391,14 +389,6 @@ impl Forward<'_> {
         })
         .await
     }
-}
-
-/// A sleep to a time of the wall clock, looked at once a minute: that clock may be set.
-pub(super) fn sleep_until(due: i64, now: i64) -> Pin<Box<tokio::time::Sleep>> {
-    let ms = u64::try_from(due.saturating_sub(now)).unwrap_or(0);
-    Box::pin(tokio::time::sleep(
-        Duration::from_millis(ms).min(Duration::from_secs(60)),
-    ))
 }
 
 fn now_or_never<T>(future: impl Future<Output = T>) -> Option<T> {

@@ -209,7 +209,7 @@ impl Core {
         let (tell, end) = oneshot::channel();
         // Before looking, so that an end in between is not missed.
         self.wait_for(id, tell);
-        Ok(self.look(id).await?.map_or(Err(end), Ok))
+        Ok(self.look(id).await?.ok_or(end))
     }
 
     /// How a saga ended or parked, if it has.

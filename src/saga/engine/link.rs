@@ -1,6 +1,10 @@
 //! How others reach a saga that is in memory: mail has come, an operator wants something, the
 //! engine drains.
-use super::operate::{Command, Reply};
+use super::{
+    core::Core,
+    operate::{Command, Reply},
+};
+use crate::saga::store::SagaId;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use std::{
@@ -66,5 +70,23 @@ impl Link {
 
     pub(in crate::saga) fn held(&self) -> BTreeMap<u32, Held> {
         self.waiting.lock().clone()
+    }
+}
+
+impl Core {
+    /// Mail has come for a saga.
+    pub(super) async fn notify(&self, name: &str, key: &str) {
+        if let Ok(Some(id)) = self.store.find(name, key).await {
+            self.nudge_mail(id);
+        }
+    }
+
+    pub(super) fn nudge_mail(&self, id: SagaId) {
+        match self.link(id) {
+            Some(link) => link.mail(),
+            None => {
+                self.wake.notify_one();
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@ mod decide;
 
 use super::{
     core::Core,
-    drive::{Drive, Job, Stop},
+    drive::{Drive, Stop, Task},
 };
 use crate::saga::{
     journal::{Event, Reading, Settlement, StuckKind},
@@ -196,7 +196,7 @@ impl Core {
         self.would(id, &command).await?;
         let claimed = self.store.seize(self.owner, id).await?;
         let place = self.extra_place(&claimed.name);
-        self.spawn(Job::Old(Box::new(claimed), vec![(command, reply)]), place);
+        self.spawn(Task::Old(Box::new(claimed), vec![(command, reply)]), place);
         Ok(())
     }
 

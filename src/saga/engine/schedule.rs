@@ -1,6 +1,6 @@
 //! Brings sagas from the store into memory when they are due and there is room, fair between their
 //! names.
-use super::{core::Core, drive::Job, forward::sleep_until};
+use super::{core::Core, drive::Task, timer};
 use crate::saga::{
     journal::StuckKind,
     store::{Claim, Expired, Query, Status, StoreError},
@@ -40,7 +40,7 @@ pub(super) async fn schedule(core: Arc<Core>) {
             // The next look may be luckier.
             Err(_) => Some(core.later(Duration::from_secs(1))),
         };
-        let mut timer = next_due.map(|due| sleep_until(due, core.now()));
+        let mut timer = next_due.map(|due| timer::until(due, core.now()));
         let mut woken = pin!(core.wake.notified());
         poll_fn(|cx| match (&mut timer, woken.as_mut().poll(cx)) {
             (_, Poll::Ready(())) => Poll::Ready(()),
@@ -74,7 +74,7 @@ async fn claim(core: &Arc<Core>) -> Result<Option<i64>, StoreError> {
         let found = claims.sagas.len();
         for claimed in claims.sagas {
             let place = core.extra_place(&claimed.name);
-            core.spawn(Job::Old(Box::new(claimed), Vec::new()), place);
+            core.spawn(Task::Old(Box::new(claimed), Vec::new()), place);
         }
         if found == limit {
             // There may be more; those that were just taken get their turn first.
@@ -118,7 +118,7 @@ pub(super) async fn take_up_parked(core: Arc<Core>) {
             }
             if let Ok(claimed) = core.store.seize(core.owner, summary.id).await {
                 let place = core.extra_place(&summary.name);
-                core.spawn(Job::Fits(Box::new(claimed)), place);
+                core.spawn(Task::Fits(Box::new(claimed)), place);
             }
         }
     }
@@ -136,7 +136,7 @@ pub(super) async fn retain(core: Arc<Core>, retention: Retention) {
         match core.store.delete_ended(expired).await {
             Ok(DELETE..) => tokio::task::yield_now().await,
             Err(StoreError::Closed(_)) => return,
-            Ok(_) | Err(_) => tokio::time::sleep(LOOK).await,
+            Ok(_) | Err(_) => timer::pause(LOOK).await,
         }
     }
 }

@@ -2,7 +2,7 @@
 use super::{
     action::{Settled, Wait},
     core::Core,
-    drive::{Drive, Job, Stop},
+    drive::{Drive, Stop, Task},
     handle::{End, Handle},
 };
 use crate::saga::{
@@ -92,7 +92,7 @@ pub enum StartError {
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// A saga that is not in the store yet.
-pub(super) struct NewJob {
+pub(super) struct NewTask {
     pub(super) name: &'static str,
     pub(super) key: Arc<str>,
     pub(super) version: u32,
@@ -110,7 +110,7 @@ pub(super) struct Started {
     end: Option<oneshot::Receiver<End>>,
 }
 
-impl NewJob {
+impl NewTask {
     pub(super) fn started(&self) -> Event {
         Event::Started {
             v: FORMAT,
@@ -132,7 +132,7 @@ impl NewJob {
 /// The first row: the saga with what its code has asked for at once.
 pub(super) async fn create(
     d: &mut Drive,
-    new: Box<NewJob>,
+    new: Box<NewTask>,
     row: Row,
     next: Next,
 ) -> Result<(), Stop> {
@@ -171,7 +171,7 @@ pub(super) async fn create(
     }
 }
 
-impl NewJob {
+impl NewTask {
     fn answer(self, id: SagaId, same: Result<bool, StoreError>) {
         let answer = match same {
             Ok(true) => Ok(Started { id, end: None }),
@@ -186,7 +186,7 @@ impl NewJob {
 }
 
 /// By bytes, else by decoding both; no hash decides.
-async fn is_same(core: &Core, id: SagaId, new: &NewJob) -> Result<bool, StoreError> {
+async fn is_same(core: &Core, id: SagaId, new: &NewTask) -> Result<bool, StoreError> {
     let kept = core.store.load(id, true).await?;
     let first = kept.rows.first().and_then(|row| row.decode(&kept.uid).ok());
     let Some(Event::Started { input, .. }) = first.as_ref().and_then(|events| events.first())
@@ -235,7 +235,7 @@ impl Core {
         let (reply, started) = oneshot::channel();
         let deadline = deadline.map(|deadline| self.later(deadline));
         let key: Arc<str> = key.into();
-        let new = NewJob {
+        let new = NewTask {
             name,
             key,
             version,
@@ -247,14 +247,14 @@ impl Core {
         };
         let room = !self.backlog.load(std::sync::atomic::Ordering::SeqCst);
         match room.then(|| self.place(name)).flatten() {
-            Some(place) => self.spawn(Job::New(Box::new(new)), place),
+            Some(place) => self.spawn(Task::New(Box::new(new)), place),
             None => self.enqueue(new).await,
         }
         started.await.unwrap_or(Err(StartError::Ended))
     }
 
     /// No place in memory: it is written down and waits in the store.
-    async fn enqueue(self: &Arc<Self>, new: NewJob) {
+    async fn enqueue(self: &Arc<Self>, new: NewTask) {
         let row = match Row::encode(&new.uid, 0, 1, self.now(), &[new.started()]) {
             Ok(row) => row,
             Err(e) => return new.refuse(StartError::Misuse(e.to_string())),

@@ -1,6 +1,9 @@
 use super::*;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 /// A store in memory: for tests. Clones share it, so a second engine finds what a first one left.
 ///

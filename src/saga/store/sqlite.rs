@@ -73,7 +73,7 @@ mod writer;
 use super::*;
 use db::{Db, Fail};
 use queue::{Queue, Reply, Request};
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 use tokio::sync::oneshot;
 
 /// A [`Store`] in an SQLite file. Clones share it; when the last one is dropped, what was asked is

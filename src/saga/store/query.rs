@@ -1,0 +1,106 @@
+//! What is asked of many sagas at once: lists, counts, and which ended ones to delete.
+use super::{SagaId, Status};
+
+/// What operators look for. Everything given must hold.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    /// One of these; any, where empty.
+    pub statuses: Vec<Status>,
+    /// The registered name.
+    pub name: Option<String>,
+    /// What the key begins with.
+    pub key_prefix: Option<String>,
+    /// Created before, UTC ms.
+    pub created_before: Option<i64>,
+    /// What the stuck reason contains.
+    pub reason_contains: Option<String>,
+    /// Only those after it: the last one of the page before.
+    pub after: Option<SagaId>,
+    /// How many at most.
+    pub limit: usize,
+}
+
+/// A saga in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Its number.
+    pub id: SagaId,
+    /// Its registered name.
+    pub name: String,
+    /// The caller's key.
+    pub key: String,
+    /// The version of its code.
+    pub version: u32,
+    /// How it stands.
+    pub status: Status,
+    /// Why it is stuck.
+    pub reason: Option<String>,
+    /// When it was created, UTC ms.
+    pub created: i64,
+    /// When its status last changed, UTC ms.
+    pub changed: i64,
+    /// When it is due, UTC ms, where it waits for a time.
+    pub due: Option<i64>,
+}
+
+impl Summary {
+    /// All of it; for stores.
+    #[allow(clippy::too_many_arguments)] // a constructor for the fields above, in their order
+    pub fn new(
+        id: SagaId,
+        name: String,
+        key: String,
+        version: u32,
+        status: Status,
+        reason: Option<String>,
+        created: i64,
+        changed: i64,
+        due: Option<i64>,
+    ) -> Self {
+        Summary {
+            id,
+            name,
+            key,
+            version,
+            status,
+            reason,
+            created,
+            changed,
+            due,
+        }
+    }
+}
+
+/// How many there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Running, or about to be.
+    pub running: u64,
+    /// Waiting for a time or a signal, out of memory.
+    pub waiting: u64,
+    /// Parked.
+    pub stuck: u64,
+    /// Ended and kept: wholly done.
+    pub finished: u64,
+    /// Ended and kept: wholly undone.
+    pub compensated: u64,
+    /// Ended and kept: undone with exceptions.
+    pub compensated_with_exceptions: u64,
+    /// Ended and kept: by an operator.
+    pub forced: u64,
+    /// When the oldest unfinished one was created, UTC ms.
+    pub oldest_unfinished: Option<i64>,
+}
+
+/// Which ended sagas to delete.
+#[derive(Clone, Copy, Debug)]
+pub struct Expired {
+    /// Those that ended before, UTC ms.
+    pub ended_before: i64,
+    /// And those beyond this many ended ones, the oldest first.
+    pub keep_at_most: Option<u64>,
+    /// How many at most in this one batch.
+    pub limit: usize,
+}
