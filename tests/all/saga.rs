@@ -1,4 +1,9 @@
 //! Durable sagas on the memory store, whose time is the paused clock's.
 mod basics;
-#[allow(dead_code)] // a world for more than these tests
+mod gate;
+mod life;
+mod model;
+mod restarts;
+mod stories;
+mod tape;
 mod world;

@@ -108,7 +108,8 @@ impl Action {
         let lost = "an attempt was cut off by the end of its process";
         let mut error = lost.to_owned();
         // What a crash has left in doubt is asked for before it is tried again.
-        let mut in_doubt = self.tainted && !self.doubted;
+        // Where no attempt is left it is asked for again: a drain may have cut the question short.
+        let mut in_doubt = self.tainted && (!self.doubted || self.used >= most);
         loop {
             let mut kind = FailureKind::Unknown;
             let mut held = None;

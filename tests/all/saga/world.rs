@@ -1,5 +1,10 @@
-//! Participants that honour the contract, count what they did, and refuse what they did already.
-use seawall::saga::{Failure, Outcome, StepContext};
+//! Participants that honour the contract, count what they did, and are as unhelpful as it lets them
+//! be: they refuse what they did already, lose answers, and do things late.
+use super::{
+    gate::Gate,
+    tape::{Entry, Tape},
+};
+use seawall::saga::{Failure, StepContext, Verdict};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
@@ -16,10 +21,18 @@ pub struct Books {
     pub undone: BTreeSet<String>,
     /// `run NAME` and `undo NAME` in the order they came.
     pub log: Vec<String>,
-    /// How the next calls of a step go, by name.
+    /// How the next calls of a step go, by name; of its undo, by `undo NAME`.
     pub script: BTreeMap<&'static str, Vec<Way>>,
+    /// How all others go.
+    pub habits: BTreeSet<(&'static str, Habit)>,
     pub running: BTreeSet<String>,
     pub overlaps: Vec<String>,
+    /// Everything that happened, with what the store wrote.
+    pub tape: Tape,
+    /// Where everything may freeze.
+    pub gate: Arc<Gate>,
+    /// Calls that nobody waits for any more and that are still to be applied.
+    pub under_way: Vec<String>,
 }
 
 /// How one call goes.
@@ -33,6 +46,18 @@ pub enum Way {
     Dropped,
     Panic,
     Never,
+    /// Applied, after a while.
+    Slow,
+    /// No answer, and applied when nobody waits any more.
+    Late,
+}
+
+/// How a step goes whenever the script says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Habit {
+    Refuses,
+    /// Refuses what it has applied: the answer of a participant that honours keys badly.
+    RefusesRepeats,
 }
 
 #[derive(Clone, Default)]
@@ -57,34 +82,36 @@ impl World {
         self.books().applied.len()
     }
 
+    /// The process may die here.
+    pub async fn point(&self) {
+        let gate = self.books().gate.clone();
+        gate.point().await;
+    }
+
     pub async fn run(&self, name: &'static str, cx: StepContext) -> Result<String, Failure> {
+        let (_call, way) = self.begin(name, &cx, false);
         let key = cx.idempotency_key().to_owned();
-        let way = {
-            let mut books = self.books();
-            books.log.push(format!("run {name}"));
-            if !books.running.insert(key.clone()) {
-                books.overlaps.push(key.clone());
-            }
-            let script = books.script.entry(name).or_default();
-            (!script.is_empty()).then(|| script.remove(0))
+        let slow = if way == Some(Way::Slow) { 40 } else { 2 };
+        tokio::time::sleep(Duration::from_millis(slow)).await;
+        let way = match (way, self.has(name, Habit::Refuses)) {
+            (None, true) => Some(Way::Refuse),
+            (way, _) => way,
         };
-        let _running = Running(self.clone(), key.clone());
-        tokio::time::sleep(Duration::from_millis(2)).await;
         match way {
             Some(Way::Refuse) => return Err(Failure::refused("no")),
             Some(Way::Transient) => return Err(Failure::transient("busy")),
             Some(Way::Dropped) => Err(std::io::Error::other("reset before"))?,
-            Some(Way::Panic) => panic!("a bug in {name}"),
+            Some(Way::Panic) => bug(),
             Some(Way::Never) => std::future::pending().await,
-            Some(Way::Lost) | None => {}
-        }
-        {
-            let mut books = self.books();
-            if books.undone.contains(&key) {
-                return Err(Failure::refused("undone before"));
+            Some(Way::Late) => {
+                self.later(name, key.clone());
+                std::future::pending().await
             }
-            books.applied.insert(key, name.to_owned());
+            Some(Way::Lost | Way::Slow) | None => {}
         }
+        self.point().await;
+        self.apply(name, &key)?;
+        self.point().await;
         if way == Some(Way::Lost) {
             Err(std::io::Error::other("reset after"))?;
         }
@@ -92,35 +119,125 @@ impl World {
     }
 
     pub async fn undo(&self, name: &'static str, cx: StepContext) -> Result<(), Failure> {
-        let mut books = self.books();
-        books.log.push(format!("undo {name}"));
-        if books.running.contains(cx.step_key()) {
-            books.overlaps.push(format!("undo of {}", cx.step_key()));
+        let (_call, way) = self.begin(name, &cx, true);
+        let key = cx.step_key();
+        if self.books().running.contains(key) {
+            self.books().overlaps.push(format!("undo of {key}"));
         }
-        let script = books.script.entry(undo_of(name)).or_default();
-        if !script.is_empty() && script.remove(0) != Way::Lost {
-            return Err(Failure::refused("cannot be undone"));
+        match way {
+            Some(Way::Refuse) => return Err(Failure::refused("cannot be undone")),
+            Some(Way::Transient) => return Err(Failure::transient("busy")),
+            Some(Way::Dropped) => Err(std::io::Error::other("reset before"))?,
+            Some(Way::Panic) => bug(),
+            Some(Way::Never | Way::Late) => std::future::pending().await,
+            Some(Way::Slow) => tokio::time::sleep(Duration::from_millis(40)).await,
+            Some(Way::Lost) | None => {}
         }
-        books.applied.remove(cx.step_key());
-        books.undone.insert(cx.step_key().to_owned());
+        self.point().await;
+        {
+            let mut books = self.books();
+            books.applied.remove(key);
+            if books.undone.insert(key.to_owned()) {
+                let key = key.to_owned();
+                books.tape.push(Entry::Undone { key });
+            }
+        }
+        self.point().await;
+        if way == Some(Way::Lost) {
+            Err(std::io::Error::other("reset after"))?;
+        }
         Ok(())
     }
-}
 
-fn undo_of(name: &'static str) -> &'static str {
-    match name {
-        "a" => "undo a",
-        "b" => "undo b",
-        "c" => "undo c",
-        _ => "undo",
+    /// Whether the step was applied, or will be.
+    pub fn verify(&self, name: &'static str, cx: &StepContext) -> Verdict<String> {
+        let books = self.books();
+        let key = cx.idempotency_key();
+        if books.applied.contains_key(key) {
+            return Verdict::Applied(format!("{name} done"));
+        }
+        match books.under_way.iter().any(|late| late == key) {
+            true => Verdict::CannotTell,
+            false => Verdict::NotApplied,
+        }
+    }
+
+    fn begin(&self, name: &'static str, cx: &StepContext, undo: bool) -> (Running, Option<Way>) {
+        let key = cx.step_key().to_owned();
+        let what = if undo { "undo" } else { "run" };
+        let mut books = self.books();
+        books.log.push(format!("{what} {name}"));
+        if !undo && !books.running.insert(key.clone()) {
+            books.overlaps.push(key.clone());
+        }
+        let attempt = cx.attempt();
+        let began = Entry::Began {
+            key: key.clone(),
+            name,
+            attempt,
+            undo,
+        };
+        books.tape.push(began);
+        let of_undo = format!("undo {name}");
+        let script = books
+            .script
+            .get_mut(if undo { of_undo.as_str() } else { name });
+        let way = script.and_then(|script| (!script.is_empty()).then(|| script.remove(0)));
+        (Running(self.clone(), key, undo), way)
+    }
+
+    fn has(&self, name: &'static str, habit: Habit) -> bool {
+        self.books().habits.contains(&(name, habit))
+    }
+
+    /// The participant's own transaction.
+    fn apply(&self, name: &'static str, key: &str) -> Result<(), Failure> {
+        let mut books = self.books();
+        if books.undone.contains(key) {
+            return Err(Failure::refused("undone before"));
+        }
+        if books.applied.contains_key(key) {
+            return match books.habits.contains(&(name, Habit::RefusesRepeats)) {
+                true => Err(Failure::refused("it exists")),
+                false => Ok(()),
+            };
+        }
+        books.applied.insert(key.to_owned(), name.to_owned());
+        let key = key.to_owned();
+        books.tape.push(Entry::Applied { key });
+        Ok(())
+    }
+
+    /// On its way, whatever becomes of the process that sent it.
+    fn later(&self, name: &'static str, key: String) {
+        self.books().under_way.push(key.clone());
+        let world = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(2_030)).await;
+            // It may come after the undo.
+            let _ = world.apply(name, &key);
+            world.books().under_way.retain(|late| *late != key);
+        });
     }
 }
 
-struct Running(World, String);
+/// A panic that says nothing on the way: there are hundreds.
+fn bug() {
+    std::panic::resume_unwind(Box::new("a bug"));
+}
+
+/// A call that its caller waits for.
+struct Running(World, String, bool);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.books().running.remove(&self.1);
+        let Running(world, key, undo) = self;
+        let mut books = world.books();
+        if !*undo {
+            books.running.remove(key);
+        }
+        let (key, undo) = (key.clone(), *undo);
+        books.tape.push(Entry::Over { key, undo });
     }
 }
 
@@ -146,6 +263,3 @@ pub fn clock() -> impl Fn() -> SystemTime + Send + Sync + 'static {
     let begin = Instant::now();
     move || SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) + begin.elapsed()
 }
-
-#[allow(dead_code)]
-pub type Undone = Outcome<String>;

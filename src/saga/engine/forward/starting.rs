@@ -69,12 +69,16 @@ impl Forward<'_> {
                     .get(&op)
                     .map(|op| op.tries)
                     .unwrap_or_default();
-                let (mut used, mut tainted) = (0, false);
+                let (mut used, mut tainted, mut doubted) = (0, false, false);
                 if loaded {
                     used = tries.used_by(self.d.epoch);
                     tainted = tries.tainted || tries.lost_one(self.d.epoch);
+                    // It was looked into before the wait that the saga left memory for. To doubt it
+                    // again would be to wait again, for ever.
+                    doubted = tries.left && !tries.lost_one(self.d.epoch);
                 }
-                let action = self.action(op, &name, cmd, used, tainted)?;
+                let mut action = self.action(op, &name, cmd, used, tainted)?;
+                action.doubted = doubted;
                 self.running.push(Box::pin(action.run()));
             }
             What::Child {
