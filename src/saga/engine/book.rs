@@ -76,7 +76,8 @@ pub(super) struct Book {
     pub(super) to_start: Vec<u32>,
     pub(super) timers: BTreeMap<u32, i64>,
     waits: VecDeque<(u32, String, Option<i64>)>,
-    letters: VecDeque<(String, Raw)>,
+    /// Signals that nobody has waited for yet: key, name, body.
+    letters: VecDeque<(String, String, Raw)>,
     seen: BTreeSet<String>,
     pub(super) pivoted: bool,
 }
@@ -233,7 +234,8 @@ impl Book {
             }
             Event::Signal { id, name, body } => {
                 self.seen.insert(id.clone());
-                self.letters.push_back((name.clone(), body.clone()));
+                self.letters
+                    .push_back((id.clone(), name.clone(), body.clone()));
                 return Ok(self.letter());
             }
             other => return Err(Park::misfit("cannot replay this", other)),
@@ -255,15 +257,20 @@ impl Book {
         Some((op, Delivered::Done(out.clone())))
     }
 
+    /// Signals that nobody has waited for yet, in the order in which they came.
+    pub(super) fn take_letters(&mut self) -> VecDeque<(String, String, Raw)> {
+        std::mem::take(&mut self.letters)
+    }
+
     /// The wait that has waited longest of those with a letter, and that letter.
     pub(super) fn letter(&mut self) -> Option<(u32, Delivered)> {
         let letters = &self.letters;
         let (wait, letter) = self.waits.iter().enumerate().find_map(|(place, wait)| {
-            let letter = letters.iter().position(|letter| letter.0 == wait.1)?;
+            let letter = letters.iter().position(|letter| letter.1 == wait.1)?;
             Some((place, letter))
         })?;
         let (op, ..) = self.waits.remove(wait)?;
-        let (_, body) = self.letters.remove(letter)?;
+        let (.., body) = self.letters.remove(letter)?;
         Some((op, Delivered::Signal(body)))
     }
 }

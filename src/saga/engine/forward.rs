@@ -270,6 +270,10 @@ impl Forward<'_> {
             parent,
             first_op: shared.next_op(),
         });
+        // Signals that nobody has waited for yet are for the next run.
+        for (id, name, body) in self.book.take_letters() {
+            self.d.push(Event::Signal { id, name, body });
+        }
         self.d.new_run = true;
         let (status, due) = (Status::Running, Some(0));
         self.d.flush(Next::Leave { status, due }).await?;

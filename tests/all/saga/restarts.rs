@@ -1,6 +1,6 @@
 //! Restarts that went wrong once.
 use super::{
-    life::{End, In, Story},
+    life::{End, In, Paid, Story},
     stories::{step, verified},
     world::Way,
 };
@@ -32,4 +32,24 @@ async fn a_step_cut_off_by_a_crash_is_tried_again_after_one_long_wait() {
         let log = told.world.log();
         assert_eq!(log, ["run a", "run a"], "{}", told.text());
     }
+}
+
+/// The row that begins a run also has what ended the one before it, and was taken for damage.
+/// A signal that came in the first run and was not waited for there was lost.
+#[tokio::test(start_paused = true)]
+async fn a_saga_that_continues_goes_on_with_the_signals_it_has_not_read() {
+    let story = Story::new("rounds", |b| {
+        b.saga("rounds", |saga: Flow, round: In| async move {
+            let round = round.unwrap_or(0);
+            if round < 2 {
+                saga.sleep(Duration::from_secs(1)).await;
+                return saga.continue_as(Some(round + 1));
+            }
+            let first = saga.wait_for::<Paid>().await;
+            let second = saga.wait_for::<Paid>().await;
+            Ok::<_, Abort>(format!("{round}: {} {}", first.0, second.0))
+        })
+    });
+    let told = story.signal(10, true).signal(10, true).tell(&[]).await;
+    assert_eq!(told.out.as_deref(), Some("2: 0 1"), "{}", told.text());
 }
