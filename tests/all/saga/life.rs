@@ -1,4 +1,5 @@
-//! One saga through as many lives of its process as there are kills, and then to its end.
+//! One saga through as many lives of its process as there are kills, and then to its end. Its callers
+//! pause the clock (`start_paused`): hours cost nothing.
 use super::{
     gate::{Gate, GateStore},
     model,
@@ -33,11 +34,14 @@ impl Signal for Shipped {
 /// What every saga here is started with; `Some` in what it continues as.
 pub type In = Option<u32>;
 
+/// Registers a saga.
+pub type Make = dyn Fn(&mut Builder<World>) -> SagaRef<In, String> + Send + Sync;
+
 /// One saga, its participants, and who sends it signals.
 #[derive(Clone)]
 pub struct Story {
     pub name: &'static str,
-    pub make: Arc<dyn Fn(&mut Builder<World>) -> SagaRef<In, String> + Send + Sync>,
+    pub make: Arc<Make>,
     pub script: Vec<(&'static str, Vec<Way>)>,
     pub habits: Vec<(&'static str, Habit)>,
     pub deadline: Option<Duration>,
