@@ -47,8 +47,8 @@ pub(super) fn open(path: &Path) -> Result<Opened, StoreError> {
     prepare(&conn).map_err(sqlite)?.map_err(refuse)?;
     sync_directory(path).map_err(|e| {
         refuse(format!(
-            "its directory cannot be synced ({e}), so a power cut could lose the file; put it on a \
-             local disk"
+            "its directory cannot be synced ({e}), so a power cut could lose the file; check that it \
+             is on a local disk, and that disk and its free space"
         ))
     })?;
     let tally = take_over(&conn).map_err(sqlite)?;
