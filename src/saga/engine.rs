@@ -53,6 +53,7 @@ pub(super) mod operate;
 mod schedule;
 mod start;
 mod stats;
+mod suspects;
 mod timer;
 mod turns;
 

@@ -1,10 +1,14 @@
 //! Durable sagas on the memory store, whose time is the paused clock's.
 mod basics;
+mod continue_as;
 mod crash;
 mod gate;
 mod life;
 mod model;
 mod restarts;
+mod signals;
+#[allow(dead_code)] // a stage for more than these tests
+mod stage;
 mod stories;
 mod tape;
 mod world;

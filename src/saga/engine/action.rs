@@ -9,7 +9,12 @@ use crate::saga::{
     step::{ErasedStep, Failure, FailureKind, OnUnknown, StepContext, StepRetry, Verdict},
 };
 use futures_util::FutureExt as _;
-use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::sync::watch;
 
 /// How far the actions of a saga may go.
@@ -47,7 +52,7 @@ pub(super) enum Settled {
     ChildStarted,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Wait {
     pub(super) attempt: u32,
     pub(super) not_before: i64,
@@ -94,15 +99,23 @@ impl Action {
         }
     }
 
+    /// How it is tried again; the code that says so is the user's.
+    fn retry(&self) -> Result<StepRetry, Settled> {
+        let asked = catch_unwind(AssertUnwindSafe(|| self.step.retry(&self.cmd)));
+        asked
+            .unwrap_or_else(|panic| Err(format!("its retry panicked: {}", text(&*panic))))
+            .map_err(|why| self.misfit(why))
+    }
+
     /// Runs the step until its outcome is known, or nobody can find out.
     pub(super) async fn run(mut self) -> (u32, Settled) {
         (self.op, self.forward().await)
     }
 
     async fn forward(&mut self) -> Settled {
-        let retry = match self.step.retry(&self.cmd) {
+        let retry = match self.retry() {
             Ok(retry) => retry,
-            Err(why) => return self.misfit(why),
+            Err(park) => return park,
         };
         let most = retry.attempts.max(1);
         let lost = "an attempt was cut off by the end of its process";
@@ -256,9 +269,9 @@ impl Action {
     }
 
     async fn backward(&mut self, was: Option<Raw>) -> Settled {
-        let retry = match self.step.retry(&self.cmd) {
+        let retry = match self.retry() {
             Ok(retry) => retry,
-            Err(why) => return self.misfit(why),
+            Err(park) => return park,
         };
         let most = retry.undo_attempts.max(1);
         loop {

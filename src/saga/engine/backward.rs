@@ -57,13 +57,25 @@ pub(super) async fn run_with(d: &mut Drive, steps: Arc<Steps>) -> Result<Never, 
                     d.flush(Next::Keep).await?;
                     return Err(Stop::Drained);
                 }
-                let (status, due) = (Status::Waiting, Some(due));
-                d.flush(Next::Leave { status, due }).await?;
-                return Err(Stop::Left);
+                return Err(leave(d, due).await);
             }
             Settled::Park { kind, why } => return Err(d.park(Park::new(kind, why).at(op)).await),
             Settled::Done { .. } | Settled::Failed { .. } | Settled::ChildStarted => {}
         }
+    }
+}
+
+/// Out of memory until then. Nobody reads a signal any more, and one that is unread would bring the
+/// saga back at once.
+async fn leave(d: &mut Drive, due: i64) -> Stop {
+    match d.core.store.inbox(d.id).await {
+        Ok(mail) => d.consumed.extend(mail.iter().map(|mail| mail.arrival)),
+        Err(error) => return error.into(),
+    }
+    let (status, due) = (Status::Waiting, Some(due));
+    match d.flush(Next::Leave { status, due }).await {
+        Ok(()) => Stop::Left,
+        Err(stop) => stop,
     }
 }
 
@@ -78,9 +90,7 @@ async fn wait_written(d: &mut Drive, op: u32) -> Result<(), Stop> {
         };
         let due = waiting.not_before;
         if due > d.core.later(LONG) {
-            let (status, due) = (Status::Waiting, Some(due));
-            d.flush(Next::Leave { status, due }).await?;
-            return Err(Stop::Left);
+            return Err(leave(d, due).await);
         }
         let mut timer = timer::until(due, now);
         let nudged = poll_fn(|cx| match d.link.poll_nudged(cx.waker()) {
@@ -109,8 +119,9 @@ async fn undo(d: &mut Drive, steps: &Steps, step_keys: &str, op: u32) -> Result<
     };
     let was = match (was, &known.child) {
         (None, Some((saga, _, key))) => match child_gone(d, saga, key).await? {
-            Some(out) => Some(out),
-            None => return Ok(Settled::Undone),
+            Left::Nothing => return Ok(Settled::Undone),
+            Left::Done(out) => Some(out),
+            Left::Unknown => None,
         },
         (was, _) => was,
     };
@@ -142,10 +153,18 @@ async fn undo(d: &mut Drive, steps: &Steps, step_keys: &str, op: u32) -> Result<
     }
 }
 
-/// A child without an outcome is cancelled and waited for. `Some`: it was done in spite of that.
-async fn child_gone(d: &mut Drive, saga: &str, key: &str) -> Result<Option<Raw>, Stop> {
+/// What is left of a child without an outcome.
+enum Left {
+    Nothing,
+    Done(Raw),
+    /// It ended with exceptions or by force, or is not kept any more.
+    Unknown,
+}
+
+/// A child without an outcome is cancelled and waited for.
+async fn child_gone(d: &mut Drive, saga: &str, key: &str) -> Result<Left, Stop> {
     if d.core.store.find(saga, key).await?.is_none() {
-        return Ok(None);
+        return Ok(Left::Unknown);
     }
     d.core.cancel_child(saga.to_owned(), key.to_owned());
     let core = d.core.clone();
@@ -160,8 +179,9 @@ async fn child_gone(d: &mut Drive, saga: &str, key: &str) -> Result<Option<Raw>,
         })
         .await;
         match end {
-            Some(Ok(End::Finished(out))) => return Ok(Some(out)),
-            Some(Ok(_)) => return Ok(None),
+            Some(Ok(End::Finished(out))) => return Ok(Left::Done(out)),
+            Some(Ok(End::Compensated { .. })) => return Ok(Left::Nothing),
+            Some(Ok(_)) => return Ok(Left::Unknown),
             Some(Err(error)) => return Err(error.into()),
             None => {
                 d.check_closed()?;

@@ -76,7 +76,7 @@ pub(super) struct Book {
     pub(super) to_start: Vec<u32>,
     pub(super) timers: BTreeMap<u32, i64>,
     waits: VecDeque<(u32, String, Option<i64>)>,
-    /// Signals that nobody has waited for yet: key, name, body.
+    /// Signals that no wait has taken yet: the sender's key, the name, the body.
     letters: VecDeque<(String, String, Raw)>,
     seen: BTreeSet<String>,
     pub(super) pivoted: bool,
@@ -257,9 +257,11 @@ impl Book {
         Some((op, Delivered::Done(out.clone())))
     }
 
-    /// Signals that nobody has waited for yet, in the order in which they came.
-    pub(super) fn take_letters(&mut self) -> VecDeque<(String, String, Raw)> {
+    /// Signals that no wait has taken, for the next run.
+    pub(super) fn unread(&mut self) -> impl Iterator<Item = Event> {
         std::mem::take(&mut self.letters)
+            .into_iter()
+            .map(|(id, name, body)| Event::Signal { id, name, body })
     }
 
     /// The wait that has waited longest of those with a letter, and that letter.
@@ -270,7 +272,7 @@ impl Book {
             Some((place, letter))
         })?;
         let (op, ..) = self.waits.remove(wait)?;
-        let (.., body) = self.letters.remove(letter)?;
+        let (_, _, body) = self.letters.remove(letter)?;
         Some((op, Delivered::Signal(body)))
     }
 }

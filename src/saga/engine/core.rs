@@ -64,9 +64,12 @@ pub(in crate::saga) struct Core {
     running: Mutex<Running>,
     in_memory: AtomicUsize,
     empty: Notify,
-    waiters: Mutex<HashMap<SagaId, Vec<oneshot::Sender<End>>>>,
+    /// `None` once nothing will end here any more.
+    waiters: Mutex<Option<Waiters>>,
     tasks: Mutex<JoinSet<()>>,
 }
+
+type Waiters = HashMap<SagaId, Vec<oneshot::Sender<End>>>;
 
 #[derive(Default)]
 struct Running {
@@ -117,7 +120,7 @@ impl Core {
             running: Mutex::default(),
             in_memory: AtomicUsize::new(0),
             empty: Notify::new(),
-            waiters: Mutex::default(),
+            waiters: Mutex::new(Some(HashMap::new())),
             tasks: Mutex::new(JoinSet::new()),
         })
     }
@@ -241,12 +244,12 @@ impl Core {
     /// Ends all tasks: the last handle is gone.
     pub(super) fn abort_all(&self) {
         self.tasks.lock().abort_all();
-        self.waiters.lock().clear();
+        *self.waiters.lock() = None;
     }
 
     /// Tells whoever waits for the end of a saga.
     pub(super) fn tell(&self, id: SagaId, end: &End) {
-        let waiting = self.waiters.lock().remove(&id);
+        let waiting = self.waiters.lock().as_mut().and_then(|all| all.remove(&id));
         for waiter in waiting.into_iter().flatten() {
             // One that is gone needs no answer.
             let _ = waiter.send(end.clone());
@@ -255,6 +258,10 @@ impl Core {
 
     pub(super) fn wait_for(&self, id: SagaId, waiter: oneshot::Sender<End>) {
         let mut waiters = self.waiters.lock();
+        // Dropped, it says that there is nothing to wait for.
+        let Some(waiters) = waiters.as_mut() else {
+            return;
+        };
         let waiting = waiters.entry(id).or_default();
         waiting.retain(|waiter| !waiter.is_closed());
         waiting.push(waiter);
@@ -263,6 +270,9 @@ impl Core {
     /// Nobody waits any more for a saga that has left memory: then nothing of it stays.
     pub(super) fn forget_gone(&self, id: SagaId) {
         let mut waiters = self.waiters.lock();
+        let Some(waiters) = waiters.as_mut() else {
+            return;
+        };
         if let Some(waiting) = waiters.get_mut(&id) {
             waiting.retain(|waiter| !waiter.is_closed());
             if waiting.is_empty() {
@@ -280,7 +290,7 @@ impl Core {
             }
             first
         });
-        self.waiters.lock().clear();
+        *self.waiters.lock() = None;
         for link in self.running.lock().links.values() {
             link.nudge();
         }
@@ -305,7 +315,9 @@ impl Core {
             }
             empty.await;
         }
-        self.store.release(self.owner, None).await
+        self.store.release(self.owner, None).await?;
+        *self.waiters.lock() = None;
+        Ok(())
     }
 }
 

@@ -74,7 +74,7 @@ pub(super) struct Drive {
     pub(super) new_run: bool,
     clear_crashes: bool,
     /// Held until there is progress.
-    alone: Option<OwnedMutexGuard<()>>,
+    pub(super) alone: Option<OwnedMutexGuard<()>>,
 }
 
 /// Runs a saga for as long as it is in memory.
@@ -225,7 +225,7 @@ impl Drive {
                 return Err(self.repark(kind, why).await);
             }
         }
-        if claimed.crashes >= 2 && self.is_suspect() {
+        if claimed.crashes >= 2 && self.is_suspect(&events).await? {
             self.run_alone(claimed.crashed_alone, claimed.crashes)
                 .await?;
         }
@@ -245,34 +245,6 @@ impl Drive {
             by: "engine".to_owned(),
             note: "the code that is registered now fits".to_owned(),
         });
-    }
-
-    /// An action or a turn was under way when the process died.
-    fn is_suspect(&self) -> bool {
-        let now = self.core.now();
-        self.view.phase == Phase::Backward
-            || self.view.ops.is_empty()
-            || self.view.ops.values().any(|op| {
-                matches!(op.state, crate::saga::journal::OpState::Intent)
-                    && op
-                        .waiting
-                        .as_ref()
-                        .is_none_or(|waiting| waiting.not_before <= now)
-            })
-    }
-
-    /// One suspect at a time; one that has brought its process down alone is parked.
-    async fn run_alone(&mut self, crashed_alone: bool, crashes: u32) -> Result<(), Stop> {
-        self.alone = Some(self.core.suspects.clone().lock_owned().await);
-        if crashed_alone && crashes >= self.core.crash_limit {
-            let why = format!(
-                "its process ended {crashes} times while it was running, the last time with no \
-                 other suspect beside it"
-            );
-            return Err(self.park(Park::new(StuckKind::Crashes, why)).await);
-        }
-        self.core.store.run_alone(self.id, self.epoch).await?;
-        Ok(())
     }
 
     async fn damaged(&mut self, why: String) -> Result<Never, Stop> {
@@ -350,16 +322,9 @@ impl Drive {
                 Event::Finished { .. } | Event::Compensated { .. } | Event::Forced { .. }
             )
         });
-        let parent = self.view.parent.as_ref().filter(|_| ended);
+        let parent = self.view.parent.clone().filter(|_| ended);
         parent
-            .map(|parent| Letter {
-                saga: parent.saga.clone(),
-                key: parent.key.clone(),
-                id: format!("child/{}", parent.op),
-                name: forward::CHILD_ENDED.to_owned(),
-                body: parent.op.to_string(),
-                at,
-            })
+            .map(|parent| start::child_ended(parent, &End::of(&self.view), at))
             .into_iter()
             .collect()
     }

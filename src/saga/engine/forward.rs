@@ -1,16 +1,17 @@
 //! Forward: the code of a saga runs, by its journal first and then live.
+mod ending;
+mod giving_up;
 mod outcomes;
 mod replay;
+mod standing;
 mod starting;
-mod waits;
 
 use super::{
     action::{Action, LONG, Mode, Settled, Wait},
     backward,
     book::{Around, Book, Open, Park, What},
     drive::{Drive, Never, Stop},
-    handle::End,
-    operate::{Command, Refused},
+    operate::{Command, Refused, Reply},
     start, timer,
     turns::{Turns, text},
 };
@@ -49,6 +50,8 @@ struct Forward<'a> {
     started: BTreeSet<u32>,
     /// Children that exist; their end comes by mail.
     born: BTreeSet<u32>,
+    /// Those who want the saga given up, and hear of it when its pivot has settled.
+    cancels: Vec<Reply>,
 }
 
 enum Woke {
@@ -103,9 +106,13 @@ pub(super) async fn run(d: &mut Drive, journal: &[Event], stuck: bool) -> Result
         loaded: BTreeSet::new(),
         started: BTreeSet::new(),
         born: BTreeSet::new(),
+        cancels: Vec::new(),
         d,
     };
+    let before = forward.d.batch.len();
     if let Err(park) = forward.replay(journal, &shared) {
+        // What code that does not fit has asked for on its way is not its journal's.
+        forward.d.batch.truncate(before);
         drop(forward.turns);
         return Err(forward.d.park(park).await);
     }
@@ -118,13 +125,20 @@ pub(super) async fn run(d: &mut Drive, journal: &[Event], stuck: bool) -> Result
         steps,
         turns,
         running,
+        cancels,
         ..
     } = forward;
     // The code and its actions are gone before anything is undone.
     drop((turns, running));
     match stop {
         Err(Halt::Stop(stop)) => Err(stop),
-        Err(Halt::Park(park)) => Err(d.park(park).await),
+        Err(Halt::Park(park)) => {
+            let refused = cancels
+                .into_iter()
+                .map(|reply| (Err(Refused::Stuck), reply));
+            d.replies.extend(refused);
+            Err(d.park(park).await)
+        }
         Ok(Course::Back) => backward::run_with(d, steps).await,
         Ok(Course::Again) => Err(Stop::Left),
     }
@@ -162,9 +176,11 @@ impl Forward<'_> {
         loop {
             self.d.check_closed()?;
             self.commands().await?;
+            self.answer_cancels();
             self.consider_giving_up();
             if self.turns.end.is_some() {
                 self.settle_what_waits()?;
+                self.may_continue()?;
                 if self.book.open.is_empty() {
                     return self.finish(shared).await;
                 }
@@ -177,9 +193,12 @@ impl Forward<'_> {
                 continue;
             }
             let (starting, born) = self.sort_out();
+            if self.is_given_up() && self.settle_what_rests(&starting)? {
+                continue;
+            }
             let due = self.next_due();
             if self.may_leave(&starting, due) {
-                self.write_waits();
+                self.note_what_stands();
                 self.d
                     .flush(Next::Leave {
                         status: Status::Waiting,
@@ -189,10 +208,13 @@ impl Forward<'_> {
                 return Err(Stop::Left.into());
             }
             self.d.flush(Next::Keep).await?;
+            if self.d.core.is_draining() {
+                return Err(self.drain().await.into());
+            }
             for op in starting {
                 self.start(op)?;
             }
-            if self.turns.end.is_some() {
+            if self.is_given_up() {
                 self.call_children_back(&born);
             }
             if self.book.is_idle() && self.turns.end.is_none() {
@@ -216,160 +238,6 @@ impl Forward<'_> {
                     }
                 }
             }
-        }
-    }
-
-    async fn finish(&mut self, shared: &Shared) -> Result<Course, Halt> {
-        match self.turns.end.take() {
-            Some(Ok(out)) => {
-                let (bytes, most) = (out.get().len(), self.d.core.max_payload);
-                if bytes > most {
-                    let why = format!(
-                        "the saga's output is {bytes} bytes, at most {most} are allowed (max_payload)"
-                    );
-                    return Err(Park::new(StuckKind::Saga, why).into());
-                }
-                self.d.push(Event::Finished { out });
-                Err(self.d.end().await.into())
-            }
-            Some(Err(Given::Continue(input))) => self.continue_as(input, shared).await,
-            Some(Err(Given::Up(reason))) if self.d.view.pivoted => {
-                let why = format!("the saga was given up after its pivot: {reason}");
-                Err(Park::new(StuckKind::Forward, why).into())
-            }
-            Some(Err(Given::Up(reason))) => {
-                self.d.push(Event::Abort {
-                    reason,
-                    by: None,
-                    note: None,
-                });
-                Ok(Course::Back)
-            }
-            None => Err(Park::new(StuckKind::Saga, "the saga has no end").into()),
-        }
-    }
-
-    async fn continue_as(&mut self, input: Raw, shared: &Shared) -> Result<Course, Halt> {
-        if self.d.view.pivoted {
-            let why =
-                "the saga continues as another run after its pivot; a pivot ends in its own run";
-            return Err(Park::new(StuckKind::Saga, why).into());
-        }
-        if !self.book.is_idle() {
-            let why = "the saga continues as another run with operations open";
-            return Err(Park::new(StuckKind::Saga, why).into());
-        }
-        let (deadline, parent) = (self.d.view.deadline, self.d.view.parent.clone());
-        self.d.push(Event::Continued {});
-        self.d.push(Event::Started {
-            v: FORMAT,
-            saga: self.d.name.to_string(),
-            version: self.d.version,
-            input,
-            deadline,
-            parent,
-            first_op: shared.next_op(),
-        });
-        // Signals that nobody has waited for yet are for the next run.
-        for (id, name, body) in self.book.take_letters() {
-            self.d.push(Event::Signal { id, name, body });
-        }
-        self.d.new_run = true;
-        let (status, due) = (Status::Running, Some(0));
-        self.d.flush(Next::Leave { status, due }).await?;
-        Ok(Course::Again)
-    }
-
-    fn consider_giving_up(&mut self) {
-        let view = &self.d.view;
-        if self.turns.end.is_some() || view.pivoted || self.book.has_open_pivot() {
-            return;
-        }
-        let reason = match (&view.cancel, view.deadline) {
-            (Some((by, note)), _) => format!("cancelled by {by}: {note}"),
-            (None, Some(deadline)) if deadline <= self.d.core.now() => {
-                format!("its deadline has passed ({deadline} ms)")
-            }
-            _ => return,
-        };
-        self.turns.give_up(reason);
-    }
-
-    fn settle_what_waits(&mut self) -> Result<(), Park> {
-        if !matches!(self.turns.end, Some(Err(Given::Up(_)))) {
-            return Ok(());
-        }
-        self.d.set_mode(Mode::Ending);
-        for (op, wait) in std::mem::take(&mut self.waiting) {
-            let Wait {
-                attempt,
-                error,
-                tainted,
-                ..
-            } = wait;
-            let failed = Settled::Failed {
-                clean: !tainted,
-                error,
-                attempt: attempt.max(1),
-            };
-            self.settled(op, failed)?;
-        }
-        Ok(())
-    }
-
-    fn call_children_back(&self, born: &[u32]) {
-        if !matches!(self.turns.end, Some(Err(Given::Up(_)))) {
-            return;
-        }
-        for op in born {
-            if let Some(Open {
-                what: What::Child { saga, key, .. },
-                ..
-            }) = self.book.open.get(op)
-            {
-                self.d.core.cancel_child(saga.clone(), key.clone());
-            }
-        }
-    }
-
-    async fn commands(&mut self) -> Result<(), Halt> {
-        while let Some((command, reply)) = self.d.link.take_command() {
-            match command {
-                Command::Cancel { by, note } if !self.d.view.pivoted => {
-                    self.d.push(Event::Cancelled { by, note });
-                    self.d.replies.push((Ok(()), reply));
-                }
-                Command::Cancel { .. } => self.d.replies.push((Err(Refused::PastPivot), reply)),
-                Command::Force { by, note } => {
-                    self.d.push(Event::Forced { by, note });
-                    self.d.replies.push((Ok(()), reply));
-                    return Err(self.d.end().await.into());
-                }
-                _ => self.d.replies.push((Err(Refused::NotStuck), reply)),
-            }
-        }
-        Ok(())
-    }
-
-    async fn drain(&mut self) -> Stop {
-        self.d.set_mode(Mode::Drain);
-        while let Some((op, settled)) = self.running.next().await {
-            match self.outcome_of(op, settled) {
-                Ok(Some(event)) => self.d.push(event),
-                Ok(None) => {}
-                Err(park) => return self.d.park(park).await,
-            }
-        }
-        self.hold_back();
-        self.write_waits();
-        for event in &mut self.d.batch {
-            if let Event::Retry { left, .. } = event {
-                *left = true;
-            }
-        }
-        match self.d.flush(Next::Keep).await {
-            Ok(()) => Stop::Drained,
-            Err(stop) => stop,
         }
     }
 

@@ -1,5 +1,8 @@
 //! Waiting for the end of a saga.
-use super::core::Core;
+use super::{
+    core::Core,
+    operate::{Command, Refused},
+};
 use crate::saga::{
     journal::{Event, Phase, Raw, Reading, StuckKind, View},
     store::{SagaId, StoreError},
@@ -143,6 +146,22 @@ impl<Out> Handle<Out> {
     /// The saga's number in its store.
     pub fn id(&self) -> SagaId {
         self.id
+    }
+
+    /// Has the saga given up and undone. `Ok` means that it is written down and will be: while its
+    /// pivot is under way, this waits for that. The saga's end is told by
+    /// [`outcome`](Handle::outcome), as ever.
+    ///
+    /// # Errors
+    /// [`Refused`]: it is past its pivot, has ended, or is stuck.
+    ///
+    /// # Cancel safety
+    /// Dropped, the saga is either cancelled or not.
+    pub async fn cancel(&self, note: impl Into<String>) -> Result<(), Refused> {
+        let (by, note) = ("caller".to_owned(), note.into());
+        self.core
+            .command(self.id, Command::Cancel { by, note })
+            .await
     }
 
     async fn end(&mut self) -> Result<End, SagaError> {

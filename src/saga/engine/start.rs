@@ -7,7 +7,7 @@ use super::{
 };
 use crate::saga::{
     journal::{Event, FORMAT, Parent, Raw, Row, StuckKind},
-    store::{Created, NewSaga, Next, SagaId, Status, StoreError},
+    store::{Created, Letter, NewSaga, Next, SagaId, Status, StoreError},
 };
 use std::{
     future::{Future, IntoFuture},
@@ -317,7 +317,14 @@ pub(super) fn child(
             };
         };
         match core
-            .start(name, version, key.clone(), input, None, Some(parent))
+            .start(
+                name,
+                version,
+                key.clone(),
+                input,
+                None,
+                Some(parent.clone()),
+            )
             .await
         {
             Ok(started) => {
@@ -325,29 +332,25 @@ pub(super) fn child(
                 if let Ok(Some(end)) = core.end_of(&saga, &key).await
                     && end.is_final()
                 {
-                    let letter = crate::saga::store::Letter {
-                        saga: parent_saga,
-                        key: parent_key,
-                        id: format!("child/{op}"),
-                        name: super::forward::CHILD_ENDED.to_owned(),
-                        body: op.to_string(),
-                        at: core.now(),
-                    };
+                    // One that is there already is the same.
+                    let letter = child_ended(parent, &end, core.now());
                     let _ = core.store.inbox_put(letter).await;
+                    core.notify(&parent_saga, &parent_key).await;
                 }
                 drop(started);
                 Settled::ChildStarted
             }
-            Err(error @ (StartError::Store(_) | StartError::Draining | StartError::Ended)) => {
-                // This engine, or the next one, tries again.
-                Settled::Wait(Wait {
-                    attempt: 0,
-                    not_before: core.later(AGAIN),
-                    error: error.to_string(),
-                    tainted: false,
-                    refused_by: None,
-                })
-            }
+            // The engine stops; the next one tries again.
+            Err(
+                StartError::Store(StoreError::Closed(_)) | StartError::Draining | StartError::Ended,
+            ) => Settled::ChildStarted,
+            Err(StartError::Store(error)) => Settled::Wait(Wait {
+                attempt: 0,
+                not_before: core.later(AGAIN),
+                error: error.to_string(),
+                tainted: false,
+                refused_by: None,
+            }),
             Err(error) => {
                 let why = format!("child saga `{saga}` cannot be started: {error}");
                 Settled::Park {
@@ -356,6 +359,36 @@ pub(super) fn child(
                 }
             }
         }
+    }
+}
+
+/// What tells a parent of its child's end: the very event that its journal will have. It carries the
+/// output, so that it does not matter how long the child is kept.
+pub(super) fn child_ended(parent: Parent, end: &End, at: i64) -> Letter {
+    let Parent { saga, key, op } = parent;
+    let (attempt, failed) = (1, |clean, error| Event::Failed {
+        op,
+        clean,
+        error,
+        attempt: 1,
+    });
+    let event = match end {
+        End::Finished(out) => Event::Done {
+            op,
+            out: out.clone(),
+            attempt,
+        },
+        End::Compensated { reason } => failed(true, reason.clone()),
+        other => failed(false, other.to_string()),
+    };
+    Letter {
+        saga,
+        key,
+        id: format!("child/{op}"),
+        name: super::forward::CHILD_ENDED.to_owned(),
+        // An event can always be written: its payloads are JSON already.
+        body: serde_json::to_string(&event).unwrap_or_default(),
+        at,
     }
 }
 

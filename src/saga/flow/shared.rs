@@ -33,6 +33,8 @@ pub(crate) enum Ask {
         within: Option<Duration>,
     },
     Unwait,
+    /// A sleep that was let go: nothing of it is written.
+    Forget,
     Undo {
         target: u32,
     },
@@ -57,8 +59,16 @@ pub(crate) enum Delivered {
 }
 
 enum Slot {
-    Waiting { waker: Waker, is_wait: bool },
+    Waiting { waker: Waker, kind: Kind },
     Ready(Delivered),
+}
+
+/// What has to be told when it is let go.
+#[derive(Clone, Copy)]
+enum Kind {
+    Timer,
+    Wait,
+    Other,
 }
 
 /// Between the code of a saga and its engine. Only one of them runs at a time; the lock is for the
@@ -101,8 +111,12 @@ impl Shared {
     pub(super) fn ask(&self, ask: Ask, waker: Waker) -> u32 {
         let mut inner = self.inner.lock();
         let op = inner.number();
-        let is_wait = matches!(ask, Ask::Wait { .. });
-        inner.slots.insert(op, Slot::Waiting { waker, is_wait });
+        let kind = match ask {
+            Ask::Timer { .. } => Kind::Timer,
+            Ask::Wait { .. } => Kind::Wait,
+            _ => Kind::Other,
+        };
+        inner.slots.insert(op, Slot::Waiting { waker, kind });
         inner.asked.push((op, ask));
         op
     }
@@ -112,9 +126,9 @@ impl Shared {
         let mut inner = self.inner.lock();
         match inner.slots.remove(&op)? {
             Slot::Ready(delivered) => Some(delivered),
-            Slot::Waiting { is_wait, .. } => {
+            Slot::Waiting { kind, .. } => {
                 let waker = waker.clone();
-                inner.slots.insert(op, Slot::Waiting { waker, is_wait });
+                inner.slots.insert(op, Slot::Waiting { waker, kind });
                 None
             }
         }
@@ -126,9 +140,16 @@ impl Shared {
         if inner.closed {
             return;
         }
-        if let Some(Slot::Waiting { is_wait: true, .. }) = inner.slots.remove(&op) {
-            inner.asked.push((op, Ask::Unwait));
-        }
+        let ask = match inner.slots.remove(&op) {
+            Some(Slot::Waiting {
+                kind: Kind::Wait, ..
+            }) => Ask::Unwait,
+            Some(Slot::Waiting {
+                kind: Kind::Timer, ..
+            }) => Ask::Forget,
+            _ => return,
+        };
+        inner.asked.push((op, ask));
     }
 
     pub(super) fn patched(&self, name: &str) -> bool {

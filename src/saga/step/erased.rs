@@ -57,8 +57,10 @@ fn verdict<T: Serialize>(verdict: Verdict<T>) -> Verdict<Raw> {
 /// Equal once both are decoded and encoded again.
 pub(crate) fn same<T: Serialize + DeserializeOwned>(a: &RawValue, b: &RawValue) -> bool {
     let normal = |raw: &RawValue| {
-        let value: T = serde_json::from_str(raw.get()).ok()?;
-        serde_json::to_value(&value).ok()
+        crate::event::contain(None, || {
+            let value: T = serde_json::from_str(raw.get()).ok()?;
+            serde_json::to_value(&value).ok()
+        })
     };
     normal(a).is_some_and(|a| Some(a) == normal(b))
 }

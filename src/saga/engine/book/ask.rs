@@ -13,7 +13,7 @@ impl Book {
         ask: Ask,
         around: &Around<'_>,
     ) -> Result<Option<Event>, Park> {
-        if self.has_open_pivot() && !matches!(ask, Ask::Unwait | Ask::Patch { .. }) {
+        if self.has_open_pivot() && !matches!(ask, Ask::Unwait | Ask::Forget | Ask::Patch { .. }) {
             let why = "the saga asks for another operation while its pivot is open; \
                        a pivot is issued alone";
             return Err(Park::new(StuckKind::Saga, why));
@@ -72,7 +72,17 @@ impl Book {
                 let known = self.unwaited.remove(&op);
                 Ok((!known).then_some(Event::Unwait { op }))
             }
+            Ask::Forget => {
+                self.timers.remove(&op);
+                Ok(None)
+            }
             Ask::Undo { target } => {
+                let twice =
+                    |open: &Open| matches!(open.what, What::Undo { target: t } if t == target);
+                if self.open.values().any(twice) {
+                    let why = format!("the saga undoes operation {target} twice at a time");
+                    return Err(Park::new(StuckKind::Saga, why).at(target));
+                }
                 let new = match known {
                     None => Some(Event::UndoAsked { op, target }),
                     Some(Event::UndoAsked { target: t, .. }) if t == target => None,

@@ -93,20 +93,21 @@ impl Forward<'_> {
         let Some(open) = self.book.open.get(&op).cloned() else {
             return Ok(());
         };
+        if self.loaded.contains(&op) {
+            return self.start(op);
+        }
+        self.started.insert(op);
         match open.what {
             What::Step { name, cmd } => {
                 let mut action = self.action(op, &name, cmd, wait.attempt, wait.tainted)?;
                 // It was asked about before the wait.
                 action.doubted = true;
-                self.started.insert(op);
                 self.running.push(Box::pin(action.run()));
+                Ok(())
             }
-            _ => {
-                self.loaded.remove(&op);
-                self.start(op)?;
-            }
+            What::Undo { target } => self.start_undo(op, target, wait.attempt),
+            What::Child { .. } => self.start(op),
         }
-        Ok(())
     }
 
     pub(super) async fn read_mail(&mut self) -> Result<(), Halt> {
@@ -122,7 +123,7 @@ impl Forward<'_> {
                 continue;
             }
             if mail.name == CHILD_ENDED {
-                self.child_ended(&mail.body).await?;
+                self.child_ended(&mail.body)?;
                 self.d.consumed.push(mail.arrival);
                 continue;
             }
@@ -145,31 +146,36 @@ impl Forward<'_> {
         Ok(())
     }
 
-    pub(super) async fn child_ended(&mut self, body: &str) -> Result<(), Halt> {
-        let op: u32 = body.parse().unwrap_or(u32::MAX);
-        let Some(Open {
-            what: What::Child { saga, key, .. },
+    fn child_ended(&mut self, body: &str) -> Result<(), Halt> {
+        let end = serde_json::from_str(body).map_err(|e| {
+            let why = format!("the letter with a child's end cannot be read: {e}");
+            Park::new(StuckKind::Damage, why)
+        })?;
+        let (op, settled) = match end {
+            Event::Done { op, out, attempt } => (op, Settled::Done { out, attempt }),
+            Event::Failed {
+                op,
+                clean,
+                error,
+                attempt,
+            } => {
+                let failed = Settled::Failed {
+                    clean,
+                    error,
+                    attempt,
+                };
+                (op, failed)
+            }
+            _ => return Ok(()),
+        };
+        if let Some(Open {
+            what: What::Child { .. },
             ..
         }) = self.book.open.get(&op)
-        else {
-            return Ok(());
-        };
-        let settled = match self.d.core.end_of(saga, key).await.map_err(Stop::from)? {
-            Some(End::Finished(out)) => Settled::Done { out, attempt: 1 },
-            Some(End::Compensated { reason }) => Settled::Failed {
-                clean: true,
-                error: reason,
-                attempt: 1,
-            },
-            Some(other) => Settled::Failed {
-                clean: false,
-                error: other.to_string(),
-                attempt: 1,
-            },
-            None => return Ok(()),
-        };
-        self.born.remove(&op);
-        self.settled(op, settled)?;
+        {
+            self.born.remove(&op);
+            self.settled(op, settled)?;
+        }
         Ok(())
     }
 }

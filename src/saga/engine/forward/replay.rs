@@ -32,6 +32,7 @@ impl Forward<'_> {
 
     pub(super) fn turns(&mut self, mut delivered: Option<(u32, Delivered)>) -> Result<(), Park> {
         loop {
+            let before = self.d.batch.len();
             for (op, ask) in self.turns.turn(delivered)? {
                 let around = Around {
                     steps: &self.steps,
@@ -39,8 +40,13 @@ impl Forward<'_> {
                     most: self.d.core.max_payload,
                     step_keys: &self.step_keys,
                 };
-                if let Some(new) = self.book.ask(op, ask, &around)? {
-                    self.d.push(new);
+                match self.book.ask(op, ask, &around) {
+                    Ok(new) => new.into_iter().for_each(|new| self.d.push(new)),
+                    Err(park) => {
+                        // What else it has asked for in this turn will never be started.
+                        self.d.batch.truncate(before);
+                        return Err(park);
+                    }
                 }
             }
             match self.book.letter() {

@@ -24,7 +24,7 @@ impl Forward<'_> {
                         attempt: known.tries.used_by(self.d.epoch),
                         not_before: waiting.not_before,
                         error: known.error.clone().unwrap_or_default(),
-                        tainted: known.tries.tainted,
+                        tainted: known.tries.tainted || known.tries.lost_one(self.d.epoch),
                         refused_by: waiting.refused_by.clone(),
                     };
                     self.waiting.insert(op, wait);
@@ -43,6 +43,7 @@ impl Forward<'_> {
             && !self.book.is_idle()
             && (self.turns.end.is_none() || self.book.open.keys().all(children_only))
             && due.is_none_or(|due| due > soon)
+            && self.cancels.is_empty()
     }
 
     pub(super) fn next_due(&self) -> Option<i64> {
@@ -69,16 +70,15 @@ impl Forward<'_> {
                     .get(&op)
                     .map(|op| op.tries)
                     .unwrap_or_default();
-                let (mut used, mut tainted, mut doubted) = (0, false, false);
+                let (mut used, mut tainted) = (0, false);
+                let lost = tries.lost_one(self.d.epoch);
                 if loaded {
                     used = tries.used_by(self.d.epoch);
-                    tainted = tries.tainted || tries.lost_one(self.d.epoch);
-                    // It was looked into before the wait that the saga left memory for. To doubt it
-                    // again would be to wait again, for ever.
-                    doubted = tries.left && !tries.lost_one(self.d.epoch);
+                    tainted = tries.tainted || lost;
                 }
                 let mut action = self.action(op, &name, cmd, used, tainted)?;
-                action.doubted = doubted;
+                // A wait comes after the doubt, but for one that cut a verify short.
+                action.doubted = loaded && !lost && !action.step.verifies();
                 self.running.push(Box::pin(action.run()));
             }
             What::Child {
@@ -93,27 +93,30 @@ impl Forward<'_> {
                     .push(Box::pin(async move { (op, birth.await) }));
             }
             What::Undo { target } => {
-                let Some(known) = self.d.view.ops.get(&target) else {
-                    let why = format!("the saga undoes operation {target}, which is no step");
-                    return Err(Park::new(StuckKind::Saga, why).at(op));
-                };
-                let OpState::Done(was) = &known.state else {
-                    let why = format!("the saga undoes step `{}`, which is not done", known.name);
-                    return Err(Park::new(StuckKind::Saga, why).at(op));
-                };
-                let (name, cmd, was) = (known.name.clone(), known.cmd.clone(), was.clone());
-                let used = if loaded {
-                    known.tries.used_by(self.d.epoch)
-                } else {
-                    0
-                };
-                let mut action = self.action(target, &name, cmd, used, false)?;
-                action.step_key = format!("{}/{target}", self.step_keys);
-                let undo = action.undo(Some(was));
-                self.running
-                    .push(Box::pin(async move { (op, undo.await.1) }));
+                let tries = self.d.view.ops.get(&target).map(|known| known.tries);
+                let used = tries.filter(|_| loaded);
+                let used = used.map_or(0, |tries| tries.used_by(self.d.epoch));
+                self.start_undo(op, target, used)?;
             }
         }
+        Ok(())
+    }
+
+    pub(super) fn start_undo(&mut self, op: u32, target: u32, used: u32) -> Result<(), Park> {
+        let Some(known) = self.d.view.ops.get(&target) else {
+            let why = format!("the saga undoes operation {target}, which is no step");
+            return Err(Park::new(StuckKind::Saga, why).at(op));
+        };
+        let OpState::Done(was) = &known.state else {
+            let why = format!("the saga undoes step `{}`, which is not done", known.name);
+            return Err(Park::new(StuckKind::Saga, why).at(op));
+        };
+        let (name, cmd, was) = (known.name.clone(), known.cmd.clone(), was.clone());
+        let mut action = self.action(target, &name, cmd, used, false)?;
+        action.step_key = format!("{}/{target}", self.step_keys);
+        let undo = action.undo(Some(was));
+        self.running
+            .push(Box::pin(async move { (op, undo.await.1) }));
         Ok(())
     }
 
