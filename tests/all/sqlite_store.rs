@@ -1,6 +1,9 @@
 //! The store in an SQLite file: the same answers as the one in memory, and nothing lost.
+mod crash;
+mod damage;
 mod model;
 mod open;
+mod process;
 mod promises;
 
 use seawall::saga::journal::Row;

@@ -55,6 +55,7 @@
 //! # }).unwrap();
 //! ```
 mod append;
+mod ask;
 mod create;
 mod db;
 mod list;
@@ -71,9 +72,11 @@ mod tally;
 mod writer;
 
 use super::*;
+use ask::{Ask, Op, Read, Write};
 use db::{Db, Fail};
 use queue::{Queue, Reply, Request};
 use std::{path::Path, sync::Arc};
+use take::Seize;
 use tokio::sync::oneshot;
 
 /// A [`Store`] in an SQLite file. Clones share it; when the last one is dropped, what was asked is
@@ -120,32 +123,24 @@ impl SqliteStore {
         self.0.0.wait_gone().await;
     }
 
-    /// Asks for something that writes. A damaged page of the database undoes it alone.
+    /// Asks for something that writes.
     fn write<T: Send + 'static>(
         &self,
-        f: impl FnOnce(&mut Db<'_>) -> Result<T, Fail> + Send + 'static,
+        f: impl FnMut(&mut Db<'_>) -> Result<T, Fail> + Send + 'static,
     ) -> BoxFuture<'_, Result<T, StoreError>> {
-        self.ask(move |db| db.contained(f))
+        self.ask(Write(f))
     }
 
     /// Asks for something that only reads. No failure of it closes the store.
     fn read<T: Send + 'static>(
         &self,
-        f: impl FnOnce(&mut Db<'_>) -> Result<T, Fail> + Send + 'static,
+        f: impl FnMut(&mut Db<'_>) -> Result<T, Fail> + Send + 'static,
     ) -> BoxFuture<'_, Result<T, StoreError>> {
-        self.ask(move |db| db.reading(f))
+        self.ask(Read(f))
     }
 
-    fn ask<T: Send + 'static>(
-        &self,
-        f: impl FnOnce(&mut Db<'_>) -> rusqlite::Result<Result<T, StoreError>> + Send + 'static,
-    ) -> BoxFuture<'_, Result<T, StoreError>> {
-        self.send(|reply| {
-            Request::Other(Box::new(move |db| {
-                let answer = f(db)?;
-                Ok(Box::new(move || drop(reply.send(answer))))
-            }))
-        })
+    fn ask<O: Op + 'static>(&self, op: O) -> BoxFuture<'_, Result<O::Answer, StoreError>> {
+        self.send(|reply| Request::Other(Box::new(Ask::new(op, reply))))
     }
 
     /// Puts a request into the queue at once, so requests are done in the order of the calls.
@@ -182,22 +177,22 @@ impl Store for SqliteStore {
         if let Err(e) = sizes::new_saga(&new) {
             return refused(e);
         }
-        self.send(|reply| Request::Create(new, reply))
+        self.send(|reply| Request::Create(Ask::new(new, reply)))
     }
 
     fn append(&self, append: Append) -> BoxFuture<'_, Result<(), StoreError>> {
         if let Err(e) = sizes::append(&append) {
             return refused(e);
         }
-        self.send(|reply| Request::Append(append, reply))
+        self.send(|reply| Request::Append(Ask::new(append, reply)))
     }
 
     fn claim(&self, claim: Claim) -> BoxFuture<'_, Result<Claims, StoreError>> {
-        self.write(move |db| db.claim(&claim))
+        self.ask(claim)
     }
 
     fn seize(&self, owner: Owner, id: SagaId) -> BoxFuture<'_, Result<Claimed, StoreError>> {
-        self.write(move |db| db.seize(owner, id))
+        self.ask(Seize(owner, id))
     }
 
     fn release(&self, owner: Owner, id: Option<SagaId>) -> BoxFuture<'_, Result<(), StoreError>> {

@@ -1,5 +1,6 @@
 //! A row added, and what comes after it.
-use super::db::{Db, is_damage, read};
+use super::ask::Op;
+use super::db::{Db, Fail};
 use super::schema::{number, status};
 use super::{Append, Next, Status, StoreError, sizes};
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
@@ -53,44 +54,48 @@ pub(super) fn place_of(next: &Next, mail: bool) -> Place<'_> {
     }
 }
 
-impl Db<'_> {
-    /// Adds a row. A damaged page is this request's answer; what else fails ends the store.
-    pub(super) fn append(&mut self, append: &Append) -> rusqlite::Result<Result<(), StoreError>> {
-        if append.is_plain() {
-            return match self.add_row(append) {
-                Ok(true) => Ok(Ok(())),
-                Ok(false) => Ok(Err(StoreError::Fenced)),
-                Err(e) if is_damage(&e) => Ok(Err(read(&e))),
-                Err(e) => Err(e),
-            };
-        }
-        match self.line(append) {
-            Ok(Some(line)) => self.append_with(append, &line),
-            Ok(None) => Ok(Err(StoreError::Fenced)),
-            Err(e) if is_damage(&e) => Ok(Err(read(&e))),
-            Err(e) => Err(e),
+impl Op for Append {
+    type Written = ();
+    type Answer = ();
+
+    fn write(&mut self, db: &mut Db<'_>) -> Result<(), Fail> {
+        db.append(self)
+    }
+
+    /// Where a damaged journal cannot even take the row that parks its saga, the saga's line still
+    /// can.
+    fn write_alone(&mut self, db: &mut Db<'_>) -> rusqlite::Result<Result<(), StoreError>> {
+        let answer = db.alone(|db| db.append(self))?;
+        match (&answer, &self.next) {
+            (Err(StoreError::Read(_)), Next::Park { .. }) => db.alone(|db| {
+                let line = db.line(self)?;
+                db.follow(self, &line)
+            }),
+            _ => Ok(answer),
         }
     }
 
-    fn append_with(
-        &mut self,
-        append: &Append,
-        line: &Line,
-    ) -> rusqlite::Result<Result<(), StoreError>> {
-        let parking = matches!(append.next, Next::Park { .. });
-        let added = if parking {
-            self.add_last_row(append)
-        } else {
-            self.add_row(append)
-        };
-        match added {
-            Ok(true) => {}
-            Ok(false) => return Ok(Err(StoreError::Fenced)),
-            // Where the journal cannot even take the row that says so, the line still can.
-            Err(e) if is_damage(&e) && parking => {}
-            Err(e) if is_damage(&e) => return Ok(Err(read(&e))),
-            Err(e) => return Err(e),
+    fn read(&mut self, _: &mut Db<'_>, (): ()) -> Result<(), Fail> {
+        Ok(())
+    }
+}
+
+impl Db<'_> {
+    fn append(&mut self, append: &Append) -> Result<(), Fail> {
+        if append.is_plain() {
+            return self.add_row(append);
         }
+        let line = self.line(append)?;
+        if matches!(append.next, Next::Park { .. }) {
+            self.add_last_row(append)?;
+        } else {
+            self.add_row(append)?;
+        }
+        self.follow(append, &line)
+    }
+
+    /// Writes what goes with a row.
+    fn follow(&mut self, append: &Append, line: &Line) -> Result<(), Fail> {
         let (id, seq) = (append.id.0, append.row.seq);
         self.read_mail(line, &append.consumed)?;
         if append.new_run {
@@ -116,34 +121,33 @@ impl Db<'_> {
         for letter in &append.letters {
             self.put(letter)?;
         }
-        Ok(Ok(()))
+        Ok(())
     }
 
-    fn add_row(&mut self, append: &Append) -> rusqlite::Result<bool> {
+    fn add_row(&mut self, append: &Append) -> Result<(), Fail> {
         let row = &append.row;
         let body = Text(&row.body);
-        self.add_row
-            .execute((append.id.0, row.seq, row.epoch, row.at, row.sum, body))
-            .map(|added| added == 1)
+        added(
+            self.add_row
+                .execute((append.id.0, row.seq, row.epoch, row.at, row.sum, body))?,
+        )
     }
 
-    fn add_last_row(&mut self, append: &Append) -> rusqlite::Result<bool> {
+    fn add_last_row(&mut self, append: &Append) -> Result<(), Fail> {
         let row = &append.row;
         let body = Text(&row.body);
-        self.conn
-            .prepare_cached(ADD_LAST_ROW)?
-            .execute((append.id.0, row.seq, row.epoch, row.at, row.sum, body))
-            .map(|added| added == 1)
+        let mut add = self.conn.prepare_cached(ADD_LAST_ROW)?;
+        added(add.execute((append.id.0, row.seq, row.epoch, row.at, row.sum, body))?)
     }
 
     /// The saga's line, where its epoch is the row's.
-    fn line(&mut self, append: &Append) -> rusqlite::Result<Option<Line>> {
+    fn line(&mut self, append: &Append) -> Result<Line, Fail> {
         let mut rows = self.line.query([append.id.0])?;
         let Some(row) = rows.next()? else {
-            return Ok(None);
+            return Err(Fail::Answer(StoreError::Fenced));
         };
         if row.get_ref(0)? != ValueRef::Integer(append.row.epoch.into()) {
-            return Ok(None);
+            return Err(Fail::Answer(StoreError::Fenced));
         }
         let named = !append.consumed.is_empty() || matches!(append.next, Next::Leave { .. });
         let text = |place| -> rusqlite::Result<String> {
@@ -153,11 +157,18 @@ impl Db<'_> {
                 String::new()
             })
         };
-        Ok(Some(Line {
+        Ok(Line {
             status: status(super::load::integer(row, 1)?.unwrap_or(0)),
             name: text(2)?,
             key: text(3)?,
-        }))
+        })
+    }
+}
+
+fn added(rows: usize) -> Result<(), Fail> {
+    match rows {
+        0 => Err(Fail::Answer(StoreError::Fenced)),
+        _ => Ok(()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A saga written down for the first time: its line and its first row.
 use super::append::{Text, place_of};
-use super::db::Db;
+use super::ask::Op;
+use super::db::{Db, Fail};
 use super::{Created, NewSaga, Next, SagaId};
 
 pub(super) const ADD_SAGA: &str = "INSERT INTO saga(id, name, key, version, uid, status, owner, epoch, due, crashes, alone, created, \
@@ -9,8 +10,21 @@ pub(super) const ADD_SAGA: &str = "INSERT INTO saga(id, name, key, version, uid,
 
 pub(super) const ADD_FIRST_ROW: &str = "INSERT INTO journal VALUES (?1, ?2, ?3, 0, ?4, ?5)";
 
+impl Op for NewSaga {
+    type Written = Created;
+    type Answer = Created;
+
+    fn write(&mut self, db: &mut Db<'_>) -> Result<Created, Fail> {
+        db.create(self)
+    }
+
+    fn read(&mut self, _: &mut Db<'_>, created: Created) -> Result<Created, Fail> {
+        Ok(created)
+    }
+}
+
 impl Db<'_> {
-    pub(super) fn create(&mut self, new: &NewSaga) -> rusqlite::Result<Created> {
+    fn create(&mut self, new: &NewSaga) -> Result<Created, Fail> {
         let mail = self.has_mail(&new.name, &new.key)?;
         let place = place_of(&new.next, mail);
         let owner = (new.next == Next::Keep).then_some(new.owner.0);

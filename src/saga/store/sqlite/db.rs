@@ -2,7 +2,7 @@
 //! far a failure reaches.
 use super::tally::Tally;
 use super::{Counts, StoreError};
-use rusqlite::{Connection, ErrorCode, Statement};
+use rusqlite::{Connection, ErrorCode, Statement, Transaction, TransactionBehavior};
 
 pub(super) struct Db<'c> {
     pub(super) conn: &'c Connection,
@@ -14,21 +14,30 @@ pub(super) struct Db<'c> {
     pub(super) follow: Statement<'c>,
     pub(super) line: Statement<'c>,
     pub(super) mail: Statement<'c>,
-    begin: Statement<'c>,
-    commit: Statement<'c>,
 }
 
 /// Why an operation was not done.
 pub(super) enum Fail {
     /// It has an answer, and has written nothing.
     Answer(StoreError),
-    /// SQLite did not do it. How far this reaches, [`Db::contained`] and [`Db::reading`] say.
+    /// SQLite did not do it. Where it was reading, this is an answer, too; where it was writing, it
+    /// ends the store, unless it met a damaged page.
     Sqlite(rusqlite::Error),
 }
 
 impl From<rusqlite::Error> for Fail {
     fn from(e: rusqlite::Error) -> Self {
         Fail::Sqlite(e)
+    }
+}
+
+impl Fail {
+    /// As an answer.
+    pub(super) fn told(self) -> StoreError {
+        match self {
+            Fail::Answer(e) => e,
+            Fail::Sqlite(e) => StoreError::Read(e.to_string().into()),
+        }
     }
 }
 
@@ -45,56 +54,49 @@ impl<'c> Db<'c> {
             follow: conn.prepare(super::append::FOLLOW)?,
             line: conn.prepare(super::append::LINE)?,
             mail: conn.prepare(super::mail::HAS_MAIL)?,
-            begin: conn.prepare("BEGIN IMMEDIATE")?,
-            commit: conn.prepare("COMMIT")?,
         })
     }
 
-    pub(super) fn begin(&mut self) -> rusqlite::Result<()> {
-        self.begin.execute([]).map(drop)
-    }
-
-    pub(super) fn commit(&mut self) -> rusqlite::Result<()> {
-        if self.tally != self.stored {
-            self.tally.store(&self.stored, self.conn)?;
-            self.stored = self.tally;
-        }
-        self.commit.execute([]).map(drop)
-    }
-
-    /// Does something that writes. A damaged page undoes it alone, and is its answer; every other
-    /// failure ends the store.
-    pub(super) fn contained<T>(
+    /// Does it in a transaction, all or nothing.
+    pub(super) fn transaction(
         &mut self,
-        f: impl FnOnce(&mut Self) -> Result<T, Fail>,
-    ) -> rusqlite::Result<Result<T, StoreError>> {
-        let tally = self.tally;
-        self.conn.prepare_cached("SAVEPOINT op")?.execute([])?;
-        let answer = match f(self) {
-            Ok(done) => Ok(done),
-            Err(Fail::Answer(e)) => Err(e),
-            Err(Fail::Sqlite(e)) if is_damage(&e) => {
-                self.tally = tally;
-                self.conn.execute_batch("ROLLBACK TO op")?;
-                Err(read(&e))
+        f: impl FnOnce(&mut Self) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<()> {
+        // It borrows the connection alone, which nothing else begins a transaction on; dropped
+        // before its commit, it is undone.
+        let tx = Transaction::new_unchecked(self.conn, TransactionBehavior::Immediate)?;
+        let done = f(self).and_then(|()| {
+            if self.tally != self.stored {
+                self.tally.store(&self.stored, self.conn)?;
             }
-            Err(Fail::Sqlite(e)) => return Err(e),
-        };
-        self.conn.prepare_cached("RELEASE op")?.execute([])?;
-        Ok(answer)
+            tx.commit()
+        });
+        match done {
+            Ok(()) => self.stored = self.tally,
+            Err(_) => self.tally = self.stored,
+        }
+        done
     }
 
-    /// Does something that only reads: its failure is an answer, unless SQLite has given the whole
-    /// transaction up for it.
-    pub(super) fn reading<T>(
+    /// Does something that writes in a transaction of its own. A damaged page undoes it, and is its
+    /// answer; every other failure ends the store.
+    pub(super) fn alone<T>(
         &mut self,
         f: impl FnOnce(&mut Self) -> Result<T, Fail>,
     ) -> rusqlite::Result<Result<T, StoreError>> {
-        match f(self) {
-            Ok(found) => Ok(Ok(found)),
-            Err(Fail::Answer(e)) => Ok(Err(e)),
-            Err(Fail::Sqlite(e)) if self.conn.is_autocommit() => Err(e),
-            Err(Fail::Sqlite(e)) => Ok(Err(read(&e))),
+        let mut answer = None;
+        let done = self.transaction(|db| match f(db) {
+            Err(Fail::Sqlite(e)) => Err(e),
+            other => {
+                answer = Some(other.map_err(Fail::told));
+                Ok(())
+            }
+        });
+        match (done, answer) {
+            (Ok(()), Some(answer)) => Ok(answer),
+            (Err(e), _) if is_damage(&e) => Ok(Err(Fail::Sqlite(e).told())),
+            (Err(e), _) => Err(e),
+            (Ok(()), None) => Err(rusqlite::Error::InvalidQuery), // never: it is set above
         }
     }
 
@@ -119,8 +121,4 @@ impl<'c> Db<'c> {
 /// Whether a page cannot be understood: what else is in the file can.
 pub(super) fn is_damage(e: &rusqlite::Error) -> bool {
     e.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt)
-}
-
-pub(super) fn read(e: &rusqlite::Error) -> StoreError {
-    StoreError::Read(e.to_string().into())
 }

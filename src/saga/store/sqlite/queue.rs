@@ -1,21 +1,18 @@
 //! The way to the writing thread and back, which ends for everybody at once.
-use super::{Append, Created, Db, NewSaga, StoreError};
+use super::ask::{Ask, Work};
+use super::{Append, NewSaga, StoreError};
 use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
-/// What is done in the transaction, and gives what is done after its commit.
-pub(super) type Work = Box<dyn FnOnce(&mut Db<'_>) -> rusqlite::Result<Answer> + Send>;
-pub(super) type Answer = Box<dyn FnOnce()>;
-
 /// What the writing thread is asked for. The two of every saga's life need no allocation here.
 #[allow(clippy::large_enum_variant)] // most are large ones
 pub(super) enum Request {
-    Create(NewSaga, Reply<Created>),
-    Append(Append, Reply<()>),
-    Other(Work),
+    Create(Ask<NewSaga>),
+    Append(Ask<Append>),
+    Other(Box<dyn Work>),
 }
 
 /// Requests on their way. Once it is closed none comes in; once it has failed, with a cause.

@@ -1,29 +1,81 @@
 //! Who owns which saga: claimed when due, seized, let go.
-use super::db::{Db, Fail};
+use super::ask::Op;
+use super::db::{Db, Fail, is_damage};
 use super::load::{integer, text};
 use super::{Claim, Claimed, Claims, Owner, SagaId, Status, StoreError, schema};
 
+/// Taking one over, whoever has it.
+pub(super) struct Seize(pub(super) Owner, pub(super) SagaId);
+
+impl Op for Seize {
+    type Written = Status;
+    type Answer = Claimed;
+
+    fn write(&mut self, db: &mut Db<'_>) -> Result<Status, Fail> {
+        db.take(self.0, self.1)
+    }
+
+    fn read(&mut self, db: &mut Db<'_>, was: Status) -> Result<Claimed, Fail> {
+        let taken = db.load(self.1, false)?;
+        Ok(Claimed {
+            status: was,
+            ..taken
+        })
+    }
+}
+
+/// The sagas taken and how they stood, and when the next one is due.
+type Taken = (Vec<(SagaId, Status)>, Option<i64>);
+
+impl Op for Claim {
+    type Written = Taken;
+    type Answer = Claims;
+
+    fn write(&mut self, db: &mut Db<'_>) -> Result<Taken, Fail> {
+        db.take_due(self, |db, owner, id| db.take(owner, id).map(Some))
+    }
+
+    /// A saga whose own line is damaged is passed over; it stays due.
+    fn write_alone(&mut self, db: &mut Db<'_>) -> rusqlite::Result<Result<Taken, StoreError>> {
+        let taken = db.take_due(self, |db, owner, id| {
+            Ok(db.alone(|db| db.take(owner, id))?.ok())
+        });
+        match taken {
+            Err(Fail::Sqlite(e)) if !is_damage(&e) => Err(e),
+            other => Ok(other.map_err(Fail::told)),
+        }
+    }
+
+    fn read(&mut self, db: &mut Db<'_>, (taken, next_due): Taken) -> Result<Claims, Fail> {
+        let mut sagas = Vec::with_capacity(taken.len());
+        for (id, status) in taken {
+            let saga = db.load(id, false)?;
+            sagas.push(Claimed { status, ..saga });
+        }
+        Ok(Claims { sagas, next_due })
+    }
+}
+
 impl Db<'_> {
-    /// Takes over what is due. A saga whose own line is damaged is passed over; it stays due.
-    pub(super) fn claim(&mut self, claim: &Claim) -> Result<Claims, Fail> {
-        let mut claims = Claims::default();
+    fn take_due(
+        &mut self,
+        claim: &Claim,
+        mut take: impl FnMut(&mut Self, Owner, SagaId) -> Result<Option<Status>, Fail>,
+    ) -> Result<Taken, Fail> {
+        let mut taken = Vec::new();
         for (due, id) in self.due(claim)? {
-            if due > claim.now || claims.sagas.len() >= claim.limit {
-                claims.next_due = Some(due);
-                break;
+            if due > claim.now || taken.len() >= claim.limit {
+                return Ok((taken, Some(due)));
             }
-            if let Ok(saga) = self.contained(|db| db.take(claim.owner, id))? {
-                claims.sagas.push(saga);
+            if let Some(was) = take(self, claim.owner, id)? {
+                taken.push((id, was));
             }
         }
-        Ok(claims)
+        Ok((taken, None))
     }
 
-    pub(super) fn seize(&mut self, owner: Owner, id: SagaId) -> Result<Claimed, Fail> {
-        self.take(owner, id)
-    }
-
-    fn take(&mut self, owner: Owner, id: SagaId) -> Result<Claimed, Fail> {
+    /// Gives it to this owner, and tells how it stood.
+    fn take(&mut self, owner: Owner, id: SagaId) -> Result<Status, Fail> {
         let was = self.status(id)?;
         if was.is_final() {
             return Err(Fail::Answer(StoreError::Ended(id)));
@@ -33,11 +85,7 @@ impl Db<'_> {
         self.conn.prepare_cached(sql)?.execute((id.0, owner.0))?;
         self.tally.leave(was);
         self.tally.enter(Status::Running);
-        let taken = self.load(id, false)?;
-        Ok(Claimed {
-            status: was,
-            ..taken
-        })
+        Ok(was)
     }
 
     /// What nobody owns and a time is set for, the earliest first: one more than the limit.

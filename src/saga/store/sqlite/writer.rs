@@ -1,8 +1,9 @@
 //! The thread that owns the connection: takes what has gathered, commits it, answers.
-use super::db::Db;
+use super::ask::Work;
+use super::db::{Db, is_damage};
 use super::open::{self, Opened};
-use super::queue::{Answer, PANICKED, Queue, Reply, Request};
-use super::{Created, StoreError, paths};
+use super::queue::{PANICKED, Queue, Request};
+use super::{StoreError, paths};
 use rusqlite::config::DbConfig;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -11,13 +12,6 @@ use tokio::sync::oneshot;
 
 /// Requests in one transaction at most: each waits for all of them.
 const BATCH: usize = 1024;
-
-/// What is told after the commit.
-enum Ack {
-    Created(Reply<Created>, Created),
-    Appended(Reply<()>, Result<(), StoreError>),
-    Other(Answer),
-}
 
 pub(super) fn spawn(
     path: PathBuf,
@@ -66,42 +60,48 @@ fn run(path: &Path, queue: &Arc<Queue>, opened: oneshot::Sender<Result<(), Store
 }
 
 fn serve(db: &mut Db<'_>, queue: &Queue) -> rusqlite::Result<()> {
-    let (mut batch, mut acks) = (Vec::new(), Vec::with_capacity(BATCH));
-    while queue.take(&mut batch) {
-        while !batch.is_empty() {
-            let n = batch.len().min(BATCH);
-            commit(db, batch.drain(..n), &mut acks)?;
-            for ack in acks.drain(..) {
-                ack.tell();
+    let mut pending = Vec::new();
+    while queue.take(&mut pending) {
+        while !pending.is_empty() {
+            let most = pending.len().min(BATCH);
+            if let Some(batch) = pending.get_mut(..most) {
+                write(db, batch)?;
+                batch.iter_mut().for_each(|request| request.work().read(db));
             }
+            pending.drain(..most).for_each(Request::tell);
         }
     }
     Ok(())
 }
 
-fn commit(
-    db: &mut Db<'_>,
-    batch: impl Iterator<Item = Request>,
-    acks: &mut Vec<Ack>,
-) -> rusqlite::Result<()> {
-    db.begin()?;
-    for request in batch {
-        acks.push(match request {
-            Request::Create(new, reply) => Ack::Created(reply, db.create(&new)?),
-            Request::Append(append, reply) => Ack::Appended(reply, db.append(&append)?),
-            Request::Other(work) => Ack::Other(work(db)?),
-        });
+/// Does all of them in one transaction. Where one meets a damaged page, each gets one of its own.
+fn write(db: &mut Db<'_>, batch: &mut [Request]) -> rusqlite::Result<()> {
+    let each = |db: &mut Db<'_>, batch: &mut [Request]| {
+        batch.iter_mut().try_for_each(|r| r.work().write(db))
+    };
+    if !batch.iter_mut().any(|request| request.work().writes()) {
+        return each(db, batch);
     }
-    db.commit()
+    match db.transaction(|db| each(db, batch)) {
+        Err(e) if is_damage(&e) => batch.iter_mut().try_for_each(|r| r.work().write_alone(db)),
+        done => done,
+    }
 }
 
-impl Ack {
-    fn tell(self) {
-        // Who does not wait any more does not mind.
+impl Request {
+    fn work(&mut self) -> &mut dyn Work {
         match self {
-            Ack::Created(reply, created) => drop(reply.send(Ok(created))),
-            Ack::Appended(reply, result) => drop(reply.send(result)),
-            Ack::Other(answer) => answer(),
+            Request::Create(ask) => ask,
+            Request::Append(ask) => ask,
+            Request::Other(work) => work.as_mut(),
+        }
+    }
+
+    fn tell(self) {
+        match self {
+            Request::Create(ask) => ask.tell(),
+            Request::Append(ask) => ask.tell(),
+            Request::Other(work) => work.tell(),
         }
     }
 }
