@@ -16,6 +16,7 @@ mod grpc;
 mod hedge;
 mod http;
 mod idempotency;
+mod journal;
 mod ledger;
 mod observe;
 mod order_events;
