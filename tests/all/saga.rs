@@ -5,6 +5,7 @@ mod crash;
 mod gate;
 mod life;
 mod model;
+mod policies;
 mod restarts;
 mod signals;
 #[allow(dead_code)] // a stage for more than these tests

@@ -1,5 +1,8 @@
 //! One store, one set of participants and one wall clock, and engines that come and go over them.
-use super::world::{World, clock};
+use super::{
+    tape::Entry,
+    world::{World, clock},
+};
 use seawall::saga::{
     Builder, Engine, Flow, MemoryStore, SagaId, Signal, Status, StepRetry, Store as _,
     journal::{Event, Row},
@@ -124,6 +127,22 @@ impl Stage {
         (saga.status, saga.reason.clone())
     }
 
+    /// The numbers of the attempts of a step that reached its participant, as they told it.
+    pub fn attempts(&self, name: &str) -> Vec<u32> {
+        let books = self.world.books();
+        let entries = books.tape.entries.iter();
+        let began = entries.filter_map(|(_, entry)| match entry {
+            Entry::Began {
+                name: n,
+                attempt,
+                undo: false,
+                ..
+            } if *n == name => Some(*attempt),
+            _ => None,
+        });
+        began.collect()
+    }
+
     /// The `retry` events: attempt, tainted, left.
     pub async fn retries(&self, name: &str, key: &str) -> Vec<(u32, bool, bool)> {
         let retries = self.events(name, key).await.into_iter();
@@ -179,4 +198,8 @@ pub async fn for_ever(saga: &Flow) {
         const NAME: &'static str = "never";
     }
     saga.wait_for::<Never>().await;
+}
+
+pub const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
 }
