@@ -224,6 +224,8 @@ impl Drive {
             if !(operated || fits) {
                 return Err(self.repark(kind, why).await);
             }
+            // What was settled by hand is an outcome like any other, for the code as well.
+            events.extend(self.batch.iter().cloned());
         }
         if claimed.crashes >= 2 && self.is_suspect(&events).await? {
             self.run_alone(claimed.crashed_alone, claimed.crashes)

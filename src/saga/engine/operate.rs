@@ -9,6 +9,7 @@ use crate::saga::{
     journal::{Event, Reading, Settlement, StuckKind},
     store::{SagaId, Status, StoreError},
 };
+use decide::{Decision, decide};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -193,7 +194,11 @@ impl Core {
         reply: Reply,
     ) -> Result<(), Refused> {
         // Look before taking it: a command that does not apply leaves no trace.
-        self.would(id, &command).await?;
+        if let Decision::Granted = self.decision(id, &command).await? {
+            // One that is gone needs no answer.
+            let _ = reply.send(Ok(()));
+            return Ok(());
+        }
         let claimed = self.store.seize(self.owner, id).await?;
         let place = self.extra_place(&claimed.name);
         self.spawn(Task::Old(Box::new(claimed), vec![(command, reply)]), place);
@@ -207,27 +212,27 @@ impl Core {
         command: &Command,
     ) -> Result<(), Refused> {
         command.check()?;
+        self.decision(id, command).await.map(drop)
+    }
+
+    async fn decision(&self, id: SagaId, command: &Command) -> Result<Decision, Refused> {
         let kept = self.store.load(id, false).await?;
         if kept.status.is_final() {
             return Err(Refused::Ended);
         }
         let reading = Reading::of(&kept.uid, &kept.rows);
-        let taken = kept.status != Status::Stuck;
-        match reading.damage.first() {
-            Some(_) if matches!(command, Command::Force { .. }) => Ok(()),
-            Some(damage) => Err(Refused::Damaged {
-                why: damage.to_string(),
-            }),
-            None if reading.view.stuck.is_some() && taken => match command {
-                Command::Force { .. } => Ok(()),
-                // Somebody else is at it.
-                _ => Err(Refused::NotStuck),
-            },
-            None => {
-                let steps = self.steps_for(&kept.name, kept.version);
-                decide::decide(&reading.view, &steps, command.clone()).map(drop)
-            }
+        let view = &reading.view;
+        let forced = matches!(command, Command::Force { .. });
+        if let Some(damage) = reading.damage.first().filter(|_| !forced) {
+            let why = damage.to_string();
+            return Err(Refused::Damaged { why });
         }
+        if view.stuck.is_some() && kept.status != Status::Stuck && !forced {
+            // Somebody else is at it.
+            return Err(Refused::NotStuck);
+        }
+        let steps = self.steps_for(&kept.name, kept.version);
+        decide(view, &steps, command.clone())
     }
 
     /// The parent of a child is given up.
@@ -255,9 +260,9 @@ impl Drive {
                 note: note.to_owned(),
             };
             let steps = self.core.steps_for(&self.name, self.version);
-            let event = match (&self.view.stuck, &command) {
-                // An earlier command has set it going.
-                (None, Command::Cancel { .. } | Command::Force { .. }) if goes_on => {
+            let decision = match (&self.view.stuck, &command) {
+                // An earlier command has set it going: for what comes then.
+                (None, Command::Cancel { .. } | Command::Force { .. }) => {
                     self.link.command(command, reply);
                     break;
                 }
@@ -266,26 +271,22 @@ impl Drive {
                 {
                     Err(Refused::Damaged { why: why.clone() })
                 }
-                _ => decide::decide(&self.view, &steps, command),
+                _ => decide(&self.view, &steps, command),
             };
-            match event {
+            match decision {
                 Err(refused) => {
-                    // One that is gone needs no answer.
                     let _ = reply.send(Err(refused));
+                    continue;
                 }
-                Ok(event) => {
-                    let forced = matches!(event, Some(Event::Forced { .. }));
-                    if let Some(event) = event {
-                        self.push(event);
-                    }
-                    self.replies.push((Ok(()), reply));
-                    if forced {
-                        return Err(self.end().await);
-                    }
-                    self.push(resumed);
-                    goes_on = true;
-                }
+                Ok(Decision::Write(event)) => self.push(event),
+                Ok(Decision::GoOn | Decision::Granted) => {}
             }
+            self.replies.push((Ok(()), reply));
+            if self.view.phase.is_final() {
+                return Err(self.end().await);
+            }
+            self.push(resumed);
+            goes_on = true;
         }
         Ok(goes_on)
     }

@@ -133,7 +133,14 @@ impl Bulk {
             return Ok(None);
         }
         let kept = self.core.store.load(id, false).await?;
-        let view = Reading::of(&kept.uid, &kept.rows).view;
+        let Reading { view, damage, .. } = Reading::of(&kept.uid, &kept.rows);
+        if kept.status.is_final() {
+            return Err(Refused::Ended);
+        }
+        if let Some(damage) = damage.first() {
+            let why = damage.to_string();
+            return Err(Refused::Damaged { why });
+        }
         match (view.stuck_op, view.stuck) {
             (Some(op), _) => Ok(Some(op)),
             (None, None) => Err(Refused::NotStuck),

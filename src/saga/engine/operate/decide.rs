@@ -6,9 +6,17 @@ use crate::saga::{
     step::Steps,
 };
 
-/// The event to write; `None` for a command that only sets a parked saga going, or whose wish is
-/// granted already.
-///
+/// What is done about a command.
+#[derive(Clone, Debug)]
+pub(super) enum Decision {
+    /// This is written; a parked saga goes on.
+    Write(Event),
+    /// A parked saga goes on as it is.
+    GoOn,
+    /// It is as was asked already; nothing is written.
+    Granted,
+}
+
 /// ```text
 ///            runs forward   past its pivot   runs backward   stuck
 ///  cancel    Cancelled      PastPivot        granted         Stuck
@@ -18,23 +26,20 @@ use crate::saga::{
 ///  skip      NotStuck       NotStuck         NotStuck        Skipped, where an undo is due
 ///  settle    NotStuck       NotStuck         NotStuck        Settled, where nobody knows
 /// ```
-pub(super) fn decide(
-    view: &View,
-    steps: &Steps,
-    command: Command,
-) -> Result<Option<Event>, Refused> {
+pub(super) fn decide(view: &View, steps: &Steps, command: Command) -> Result<Decision, Refused> {
     if view.phase.is_final() {
         return Err(Refused::Ended);
     }
     let backward = view.phase == Phase::Backward;
-    Ok(match (command, view.stuck.is_some()) {
-        (Command::Force { by, note }, _) => Some(Event::Forced { by, note }),
+    Ok(Decision::Write(match (command, view.stuck.is_some()) {
+        (Command::Force { by, note }, _) => Event::Forced { by, note },
         (Command::Cancel { .. }, true) => return Err(Refused::Stuck),
-        (Command::Cancel { .. }, false) if backward => None,
+        (Command::Cancel { .. }, false) if backward => return Ok(Decision::Granted),
         (Command::Cancel { .. }, false) if view.pivoted => return Err(Refused::PastPivot),
-        (Command::Cancel { by, note }, false) => Some(Event::Cancelled { by, note }),
+        (Command::Cancel { by, note }, false) => Event::Cancelled { by, note },
         (_, false) => return Err(Refused::NotStuck),
-        (Command::Retry { .. }, true) => None,
+        (Command::Retry { .. }, true) => return Ok(Decision::GoOn),
+        (Command::Abort { .. }, true) if backward => return Ok(Decision::GoOn),
         (Command::Abort { by, note }, true) => abort(view, by, note)?,
         (Command::Skip { op, by, note }, true) => {
             let undoing = backward || view.undo_asked.contains_key(&op);
@@ -46,7 +51,7 @@ pub(super) fn decide(
                     "no compensation of it is due",
                 ));
             }
-            Some(Event::Skipped { op, by, note })
+            Event::Skipped { op, by, note }
         }
         (
             Command::Settle {
@@ -58,20 +63,17 @@ pub(super) fn decide(
             true,
         ) => {
             may_settle(view, steps, op, &verdict)?;
-            Some(Event::Settled {
+            Event::Settled {
                 op,
                 verdict,
                 by,
                 note,
-            })
+            }
         }
-    })
+    }))
 }
 
-fn abort(view: &View, by: String, note: String) -> Result<Option<Event>, Refused> {
-    if view.phase == Phase::Backward {
-        return Ok(None);
-    }
+fn abort(view: &View, by: String, note: String) -> Result<Event, Refused> {
     if view.pivoted {
         return Err(Refused::PastPivot);
     }
@@ -83,11 +85,11 @@ fn abort(view: &View, by: String, note: String) -> Result<Option<Event>, Refused
         let why = "it is a pivot, and nobody knows whether it was applied; settle it first";
         return Err(operation(view, *op, "undone", why));
     }
-    Ok(Some(Event::Abort {
+    Ok(Event::Abort {
         reason: format!("aborted by {by}: {note}"),
         by: Some(by),
         note: Some(note),
-    }))
+    })
 }
 
 fn may_settle(view: &View, steps: &Steps, op: u32, verdict: &Settlement) -> Result<(), Refused> {
