@@ -5,6 +5,7 @@ mod crash;
 mod gate;
 mod life;
 mod model;
+mod operator;
 mod policies;
 mod restarts;
 mod signals;

@@ -1,0 +1,9 @@
+//! What operators see and do: every command in every state, lists, timelines, bulk, telemetry.
+mod bulk;
+mod commands;
+mod desk;
+mod list;
+mod sqlite;
+mod status;
+mod table;
+mod timeline;
