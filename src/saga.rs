@@ -86,8 +86,8 @@ mod wall;
 
 #[cfg(feature = "saga")]
 pub use engine::{
-    Builder, Engine, EngineError, Handle, SagaError, SignalError, StartError, Starting, Stats,
-    StepBuilder,
+    Builder, Engine, EngineError, Handle, SagaError, SagaService, SignalError, Start, StartError,
+    Starting, Stats, StepBuilder,
 };
 #[cfg(feature = "saga")]
 pub use flow::{

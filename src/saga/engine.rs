@@ -51,6 +51,7 @@ mod handle;
 pub(super) mod link;
 pub(super) mod operate;
 mod schedule;
+mod service;
 mod start;
 mod stats;
 mod suspects;
@@ -59,6 +60,7 @@ mod turns;
 
 pub use builder::{Builder, EngineError, StepBuilder};
 pub use handle::{Handle, SagaError};
+pub use service::{SagaRun, SagaService, Start};
 pub use start::{StartError, Starting};
 pub use stats::Stats;
 
@@ -137,16 +139,7 @@ impl<App> Engine<App> {
         key: impl Into<String>,
         input: In,
     ) -> Starting<Out> {
-        Starting {
-            core: self.core.clone(),
-            name: saga.name,
-            version: saga.version,
-            origin: saga.origin,
-            key: key.into(),
-            input: builder::payload(&input),
-            deadline: None,
-            out: PhantomData,
-        }
+        Starting::of(&self.core, saga, key.into(), &input)
     }
 
     /// Starts a saga that is a type, see [`start`](Engine::start).

@@ -13,4 +13,5 @@ mod signals;
 mod stage;
 mod stories;
 mod tape;
+mod tower_engine;
 mod world;

@@ -1,14 +1,17 @@
 //! How sagas begin.
 use super::{
     action::{Settled, Wait},
+    builder::payload,
     core::Core,
     drive::{Drive, Stop, Task},
     handle::{End, Handle},
 };
 use crate::saga::{
+    flow::SagaRef,
     journal::{Event, FORMAT, Parent, Raw, Row, StuckKind},
     store::{Created, Letter, NewSaga, Next, SagaId, Status, StoreError},
 };
+use serde::Serialize;
 use std::{
     future::{Future, IntoFuture},
     marker::PhantomData,
@@ -406,6 +409,24 @@ pub struct Starting<Out> {
 }
 
 impl<Out> Starting<Out> {
+    pub(super) fn of<In: Serialize>(
+        core: &Arc<Core>,
+        saga: SagaRef<In, Out>,
+        key: String,
+        input: &In,
+    ) -> Self {
+        Starting {
+            core: core.clone(),
+            name: saga.name,
+            version: saga.version,
+            origin: saga.origin,
+            key,
+            input: payload(input),
+            deadline: None,
+            out: PhantomData,
+        }
+    }
+
     /// Gives the saga up when so much time has passed since its start, unless it is past its pivot.
     /// Default: never.
     pub fn deadline(mut self, after: Duration) -> Self {
