@@ -39,6 +39,7 @@ mod http;
 mod name;
 mod rejected;
 mod target;
+mod within;
 
 pub(crate) use build::Check;
 pub use build::{BuildError, Problem};

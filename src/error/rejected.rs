@@ -179,8 +179,6 @@ impl fmt::Display for Rejected {
     }
 }
 
-impl std::error::Error for Rejected {}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,96 @@
+use super::Rejected;
+use std::{cell::Cell, error::Error};
+
+thread_local! {
+    /// Somebody looks for a refusal on this thread.
+    static LOOKING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Ends the look also where a foreign `source` panics.
+struct Look(bool);
+
+impl Look {
+    fn begin() -> Self {
+        Look(LOOKING.replace(true))
+    }
+}
+
+impl Drop for Look {
+    fn drop(&mut self) {
+        LOOKING.set(self.0);
+    }
+}
+
+impl Rejected {
+    /// The refusal behind an error, however it is wrapped: the error itself, an
+    /// [`Error<E>`](crate::Error), or one of the sources of an error of your own.
+    ///
+    /// ```
+    /// use seawall::{Error, Reason, Rejected};
+    /// use std::io;
+    ///
+    /// let refused = Rejected::new("stock".into(), Reason::BulkheadFull);
+    /// let wrapped = io::Error::other(Error::<io::Error>::Rejected(refused));
+    /// assert_eq!(Rejected::within(&wrapped), Some(refused));
+    /// assert_eq!(Rejected::within(&io::Error::other("gone")), None);
+    /// ```
+    pub fn within(error: &(dyn Error + 'static)) -> Option<Rejected> {
+        let _look = Look::begin();
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(refused) = error.downcast_ref() {
+                return Some(*refused);
+            }
+            next = error.source();
+        }
+        None
+    }
+}
+
+/// A refusal is no source of itself, and texts of whole chains would say it twice. But an
+/// `Error<E>` of an unknown `E`, and a wrapper that is transparent, can be seen through by nothing
+/// else than the source they hand on.
+impl Error for Rejected {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        LOOKING.get().then_some(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Reason;
+
+    const REFUSED: Rejected = Rejected::new(crate::Name::from_static("p"), Reason::BulkheadFull);
+
+    #[derive(Debug, thiserror::Error)]
+    enum Mine {
+        #[error(transparent)]
+        Transparent(#[from] Rejected),
+        #[error("the payment failed")]
+        Wrapped(#[source] Box<dyn Error + Send + Sync>),
+        #[error("mine")]
+        Plain,
+    }
+
+    #[test]
+    fn a_refusal_is_found_through_every_wrapper() {
+        let seen = |e: &(dyn Error + 'static)| Rejected::within(e) == Some(REFUSED);
+        let of = crate::Error::<Mine>::Rejected;
+        assert!(seen(&REFUSED));
+        assert!(seen(&of(REFUSED)));
+        assert!(seen(&Mine::from(REFUSED)));
+        assert!(seen(&Mine::Wrapped(Box::new(of(REFUSED)))));
+        assert!(seen(&crate::Error::Inner(Mine::Wrapped(REFUSED.into()))));
+        let any: Box<dyn Error + Send + Sync> = anyhow::Error::from(of(REFUSED)).into();
+        assert!(seen(&*any));
+        assert!(!seen(&Mine::Wrapped(Box::new(Mine::Plain))));
+    }
+
+    #[test]
+    fn nobody_else_sees_a_refusal_as_its_own_source() {
+        assert_eq!(Rejected::within(&REFUSED), Some(REFUSED));
+        assert!(REFUSED.source().is_none());
+        assert!(crate::Error::<Mine>::Rejected(REFUSED).source().is_none());
+    }
+}
