@@ -74,6 +74,7 @@ pub mod journal;
 pub mod ledger;
 #[cfg(feature = "saga")]
 pub mod operator;
+mod outcome;
 mod scope;
 #[cfg(feature = "saga")]
 pub mod status;
@@ -103,7 +104,7 @@ pub use operator::{Find, Operator, Refused, Timeline};
 pub use status::{SagaStatus, WaitsFor};
 #[cfg(feature = "saga")]
 pub use step::{
-    Failure, FailureKind, OnUnknown, Outcome, Step, StepContext, StepRef, StepRetry, Verdict,
+    Failure, FailureKind, OnUnknown, Step, StepCall, StepContext, StepRef, StepRetry, Verdict,
     nothing_to_undo,
 };
 #[cfg(feature = "sqlite")]
@@ -111,6 +112,8 @@ pub use store::SqliteStore;
 #[cfg(feature = "saga")]
 pub use store::{MemoryStore, SagaId, Status, Store, StoreError};
 
+pub use outcome::Outcome;
 pub use scope::{
-    Scope, ScopeConfig, ScopeError, ScopeRun, ScopeSaga, StepOutcome, StepReport, scope,
+    Scope, ScopeConfig, ScopeError, ScopeRun, ScopeSaga, StepLayer, StepOutcome, StepReport,
+    StepRun, StepService, scope,
 };

@@ -78,6 +78,15 @@ impl<B> Inspect<http::Request<B>> for Http {
     }
 }
 
+/// All attempts of a step have the same key.
+#[cfg(feature = "saga")]
+#[cfg_attr(docsrs, doc(cfg(feature = "saga")))]
+impl<Req> Inspect<crate::saga::StepCall<Req>> for Http {
+    fn inspect(&self, _: &crate::saga::StepCall<Req>) -> Replay {
+        Replay::Always
+    }
+}
+
 impl<B, E: 'static> Classify<http::Response<B>, E> for Http {
     #[inline]
     fn classify(&self, result: &Result<http::Response<B>, E>, replay: Replay) -> Class {

@@ -1,10 +1,12 @@
 //! The in-process form of a saga: compensations in memory, run in reverse.
 mod journal;
+mod layer;
 mod report;
 mod run;
 mod undo;
 
 pub use journal::ScopeSaga;
+pub use layer::{StepLayer, StepRun, StepService};
 pub use report::{ScopeError, StepOutcome, StepReport};
 pub use run::ScopeRun;
 

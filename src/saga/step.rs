@@ -47,7 +47,9 @@ mod erased;
 mod failure;
 mod listed;
 mod retry;
+mod service;
 
+pub use super::outcome::Outcome;
 pub use context::StepContext;
 pub(crate) use erased::{ErasedStep, FnStep, Steps, StructStep, Verify, same};
 pub(crate) use failure::clip;
@@ -55,6 +57,8 @@ pub use failure::{Failure, FailureKind};
 pub(crate) use listed::StepSink;
 pub use listed::{At, ListedIn, StepSet};
 pub use retry::{OnUnknown, StepRetry};
+pub use service::StepCall;
+pub(crate) use service::{RunService, run_service};
 
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt, future::Future, marker::PhantomData, sync::Arc};
@@ -112,15 +116,6 @@ pub trait Step<App: 'static>: Serialize + DeserializeOwned + Send + Sync + 'stat
     fn retry(&self) -> StepRetry {
         StepRetry::default()
     }
-}
-
-/// What a compensation is told about the step it takes back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome<T> {
-    /// It was applied, and answered this.
-    Done(T),
-    /// It may have been applied. The participant knows by the key.
-    Unknown,
 }
 
 /// What a participant says about an attempt whose outcome is unknown.

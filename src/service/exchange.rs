@@ -116,6 +116,11 @@ impl<I: Service<Req>, Req> ReadyCall<I, Req> {
             answer: None,
         }
     }
+
+    /// Whether the service was called, and not only readied.
+    pub(crate) fn was_called(&self) -> bool {
+        self.waiting.is_none()
+    }
 }
 
 impl<I: Service<Req>, Req> Future for ReadyCall<I, Req> {

@@ -14,4 +14,5 @@ mod stage;
 mod stories;
 mod tape;
 mod tower_engine;
+mod tower_step;
 mod world;

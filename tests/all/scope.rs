@@ -1,6 +1,7 @@
 //! The in-process saga scope: what is undone, in which order, by whom, and who is told.
 #![allow(clippy::disallowed_methods)] // the clock is paused
 mod ends;
+mod layer;
 mod nested;
 
 use crate::support::{Heard, MS, S};

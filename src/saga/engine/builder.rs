@@ -1,3 +1,4 @@
+mod service;
 mod step;
 
 pub use step::StepBuilder;

@@ -126,6 +126,11 @@ impl ScopeSaga {
         ScopeSaga { journal }
     }
 
+    /// The same run, for a step that is a service.
+    pub(super) fn share(&self) -> Self {
+        ScopeSaga::new(self.journal.clone())
+    }
+
     /// The step `step` ran, and `undo` takes it back, should the scope fail.
     ///
     /// Compensations run in the reverse order of these calls. Each is called anew for every try, so

@@ -1,4 +1,4 @@
-use crate::{Error, Reason, Rejected};
+use crate::{Class, Error, Reason, Rejected};
 use std::{fmt, time::Duration};
 
 /// Why an action, or a compensation, did not succeed, and what is known of its effect.
@@ -9,6 +9,15 @@ pub struct Failure {
     kind: FailureKind,
     error: String,
     held: Option<Held>,
+    /// Boxed, so that a `Result` with a failure stays small.
+    alone: Option<Box<Alone>>,
+}
+
+/// What a failure of unknown effect would be, were it that of the only call of its step.
+#[derive(Clone, Debug)]
+enum Alone {
+    Refused(Rejected),
+    Known(FailureKind, Option<Held>),
 }
 
 /// What is known of the effect of an action that failed.
@@ -91,7 +100,36 @@ impl Failure {
             kind,
             error: clip(error.to_string()),
             held: None,
+            alone: None,
         }
+    }
+
+    /// What it says about the participant, for a pipeline around actions that fail with it:
+    /// `.classify_with(|r: &Result<T, Failure>| r.as_ref().map_or_else(Failure::class, |_| Class::Success))`.
+    /// A business that says no is no failure of the service, and is not asked again.
+    pub fn class(&self) -> Class {
+        match self.kind {
+            FailureKind::Refused | FailureKind::NeverApplied => Class::Permanent,
+            FailureKind::Transient | FailureKind::Unknown => Class::Transient,
+            FailureKind::Held => Class::Ignored,
+        }
+    }
+
+    /// A policy's refusal that it came from.
+    pub(super) fn refusal(&self) -> Option<&Rejected> {
+        match self.alone.as_deref() {
+            Some(Alone::Refused(refused)) => Some(refused),
+            _ => None,
+        }
+    }
+
+    /// As that of the only attempt of the only call.
+    pub(super) fn believed(mut self) -> Self {
+        if let Some(Alone::Known(kind, held)) = self.alone.take().map(|alone| *alone) {
+            self.kind = kind;
+            self.held = held;
+        }
+        self
     }
 
     /// What is known of the effect.
@@ -133,7 +171,23 @@ pub(crate) fn clip(mut error: String) -> String {
 /// With the whole chain of sources, which the journal keeps.
 impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Failure::unknown(Chain(&*error.into()))
+        let error = error.into();
+        let mut failure = Failure::unknown(Chain(&*error));
+        failure.alone = Rejected::within(&*error).map(|refused| Box::new(Alone::Refused(refused)));
+        failure
+    }
+}
+
+/// Of unknown effect too: the pipeline may have tried more than once, and a `Failure` is only of the
+/// last attempt.
+impl From<Error<Failure>> for Failure {
+    fn from(error: Error<Failure>) -> Self {
+        let mut failure = Failure::unknown(&error);
+        failure.alone = Some(Box::new(match error {
+            Error::Inner(inner) => Alone::Known(inner.kind, inner.held),
+            Error::Rejected(refused) => Alone::Refused(refused),
+        }));
+        failure
     }
 }
 
