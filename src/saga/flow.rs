@@ -49,7 +49,7 @@ pub use op::{Numbered, Op, OpId, Raced};
 pub(crate) use shared::{Ask, Delivered, Shared};
 pub(crate) use waker::TurnWaker;
 
-use super::step::{ListedIn, Step, StepRef, StepSet};
+use super::step::{ListedIn, Payload, Step, StepRef, StepSet};
 use op::Decode;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::to_raw_value;
@@ -65,9 +65,7 @@ use std::{
 
 /// A saga as a type: its input is the value, its code is [`run`](Saga::run). For sagas that outlive a
 /// release; functions under a name ([`Builder::saga`](super::Builder::saga)) need less.
-pub trait Saga<App: Send + Sync + 'static>:
-    Serialize + DeserializeOwned + Send + Sync + Sized + 'static
-{
+pub trait Saga<App: Send + Sync + 'static>: Payload + Sync {
     /// Its name in the journal. Never change it while sagas under it are kept.
     const NAME: &'static str;
 
@@ -76,7 +74,7 @@ pub trait Saga<App: Send + Sync + 'static>:
     const VERSION: u32 = 1;
 
     /// What it answers.
-    type Output: Serialize + DeserializeOwned + Send + 'static;
+    type Output: Payload;
 
     /// Every step that it runs, as a tuple: `(Reserve, Charge, Confirm)`.
     type Steps: StepSet<App>;
@@ -89,7 +87,7 @@ pub trait Saga<App: Send + Sync + 'static>:
 }
 
 /// A message that a saga waits for.
-pub trait Signal: Serialize + DeserializeOwned + Send + 'static {
+pub trait Signal: Payload {
     /// Its name in the journal.
     const NAME: &'static str;
 }

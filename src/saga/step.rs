@@ -46,21 +46,22 @@ mod context;
 mod erased;
 mod failure;
 mod listed;
+mod payload;
 mod retry;
 mod service;
 
 pub use super::outcome::Outcome;
 pub use context::StepContext;
-pub(crate) use erased::{ErasedStep, FnStep, Steps, StructStep, Verify, same};
+pub(crate) use erased::{ErasedStep, FnStep, Steps, StructStep, same};
 pub(crate) use failure::clip;
 pub use failure::{Failure, FailureKind};
 pub(crate) use listed::StepSink;
 pub use listed::{At, ListedIn, StepSet};
+pub use payload::Payload;
 pub use retry::{OnUnknown, StepRetry};
 pub use service::StepCall;
-pub(crate) use service::{RunService, run_service};
+pub(crate) use service::run_service;
 
-use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt, future::Future, marker::PhantomData, sync::Arc};
 
 /// A step as a type: a serializable command, what it does and how that is taken back. For steps that
@@ -71,12 +72,12 @@ use std::{fmt, future::Future, marker::PhantomData, sync::Arc};
     message = "`{Self}` is not a saga step for the application `{App}`",
     label = "`impl Step<{App}> for {Self}` is missing"
 )]
-pub trait Step<App: 'static>: Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait Step<App: 'static>: Payload + Sync {
     /// Its name in the journal. Never change it while sagas that ran it are kept.
     const NAME: &'static str;
 
     /// What it answers.
-    type Output: Serialize + DeserializeOwned + Send + Sync + 'static;
+    type Output: Payload + Sync;
 
     /// The action. See the [module](self) for what its errors mean.
     fn run(

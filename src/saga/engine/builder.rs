@@ -15,9 +15,7 @@ use crate::{
     saga::{
         flow::{Abort, ChildRef, Context, Flow, Saga, SagaRef},
         journal::Raw,
-        step::{
-            Failure, FnStep, Outcome, StepContext, StepRetry, StepSet as _, StepSink, Steps, same,
-        },
+        step::{Failure, Outcome, Payload, StepContext, StepSet as _, StepSink, Steps, same},
         store::{Owner, Store, StoreError},
     },
 };
@@ -26,7 +24,6 @@ use serde_json::value::{RawValue, to_raw_value};
 use std::{
     collections::{BTreeMap, HashMap},
     future::Future,
-    marker::PhantomData,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -98,44 +95,14 @@ impl<App: Send + Sync + 'static> Builder<App> {
         }
     }
 
-    /// A step from two functions: what it does, and what takes it back. It is registered by
-    /// [`register`](StepBuilder::register), which gives the only thing that can call it.
-    ///
-    /// The name stands in the journal: never change it while sagas that ran the step are kept.
-    pub fn step<In, Out, R, Running, U, Undoing>(
-        &mut self,
-        name: &'static str,
-        run: R,
-        undo: U,
-    ) -> StepBuilder<'_, App, In, Out, R, U>
-    where
-        R: Fn(Arc<App>, StepContext, In) -> Running + Send + Sync + 'static,
-        Running: Future<Output = Result<Out, Failure>> + Send + 'static,
-        U: Fn(Arc<App>, StepContext, In, Outcome<Out>) -> Undoing + Send + Sync + 'static,
-        Undoing: Future<Output = Result<(), Failure>> + Send + 'static,
-    {
-        let step = FnStep {
-            app: self.app.clone(),
-            run,
-            undo,
-            verify: None,
-            retry: StepRetry::default(),
-            types: PhantomData,
-        };
-        StepBuilder {
-            builder: self,
-            name,
-            step,
-        }
-    }
-
-    /// A saga from a function, version 1.
+    /// A saga from a function, version 1. A closure that captures something (its steps, mostly) is
+    /// `move |saga: Flow, input: In| async move { .. }`.
     ///
     /// The name stands in the journal: never change it while sagas under it are kept.
     pub fn saga<In, Out, F, Fut>(&mut self, name: &'static str, run: F) -> SagaRef<In, Out>
     where
-        In: Serialize + DeserializeOwned + Send + 'static,
-        Out: Serialize + DeserializeOwned + Send + 'static,
+        In: Payload,
+        Out: Payload,
         F: Fn(Flow, In) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Out, Abort>> + Send + 'static,
     {
@@ -151,8 +118,8 @@ impl<App: Send + Sync + 'static> Builder<App> {
         run: F,
     ) -> SagaRef<In, Out>
     where
-        In: Serialize + DeserializeOwned + Send + 'static,
-        Out: Serialize + DeserializeOwned + Send + 'static,
+        In: Payload,
+        Out: Payload,
         F: Fn(Flow, In) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Out, Abort>> + Send + 'static,
     {
@@ -219,8 +186,8 @@ impl<App: Send + Sync + 'static> Builder<App> {
         undo: U,
     ) -> ChildRef<In, Out>
     where
-        In: Serialize + DeserializeOwned + Send + 'static,
-        Out: Serialize + DeserializeOwned + Send + Sync + 'static,
+        In: Payload,
+        Out: Payload,
         U: Fn(Arc<App>, StepContext, In, Outcome<Out>) -> Undoing + Send + Sync + 'static,
         Undoing: Future<Output = Result<(), Failure>> + Send + 'static,
     {

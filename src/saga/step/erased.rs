@@ -1,8 +1,8 @@
-use super::{Failure, Outcome, Step, StepContext, StepRetry, Verdict};
+use super::{Failure, Outcome, Payload, Step, StepContext, StepRetry, Verdict};
 use crate::saga::{journal::Raw, store::BoxFuture};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::{RawValue, to_raw_value};
-use std::{collections::HashMap, future::Future, marker::PhantomData, sync::Arc};
+use std::{collections::HashMap, marker::PhantomData, sync::Arc};
 
 /// A step without its types, as the engine runs it. It holds the application, so the engine itself
 /// knows nothing of it.
@@ -120,28 +120,30 @@ impl<App: Send + Sync + 'static, S: Step<App>> ErasedStep for StructStep<App, S>
     }
 }
 
-/// What asks a participant, boxed: most steps have none.
-pub(crate) type Verify<App, In, Out> =
-    Box<dyn Fn(Arc<App>, StepContext, In) -> BoxFuture<'static, Verdict<Out>> + Send + Sync>;
+/// A function of a step, boxed.
+type Call<App, In, T> =
+    Box<dyn Fn(Arc<App>, StepContext, In) -> BoxFuture<'static, T> + Send + Sync>;
+type Undo<App, In, Out> = Box<
+    dyn Fn(Arc<App>, StepContext, In, Outcome<Out>) -> BoxFuture<'static, Result<(), Failure>>
+        + Send
+        + Sync,
+>;
 
-pub(crate) struct FnStep<App, In, Out, R, U> {
+/// A step of functions.
+pub(crate) struct FnStep<App, In, Out> {
     pub(crate) app: Arc<App>,
-    pub(crate) run: R,
-    pub(crate) undo: U,
-    pub(crate) verify: Option<Verify<App, In, Out>>,
+    pub(crate) run: Call<App, In, Result<Out, Failure>>,
+    pub(crate) undo: Undo<App, In, Out>,
+    /// What asks a participant: most steps have none.
+    pub(crate) verify: Option<Call<App, In, Verdict<Out>>>,
     pub(crate) retry: StepRetry,
-    pub(crate) types: PhantomData<fn(In) -> Out>,
 }
 
-impl<App, In, Out, R, Running, U, Undoing> ErasedStep for FnStep<App, In, Out, R, U>
+impl<App, In, Out> ErasedStep for FnStep<App, In, Out>
 where
     App: Send + Sync + 'static,
-    In: Serialize + DeserializeOwned + Send + 'static,
-    Out: Serialize + DeserializeOwned + Send + 'static,
-    R: Fn(Arc<App>, StepContext, In) -> Running + Send + Sync,
-    Running: Future<Output = Result<Out, Failure>> + Send + 'static,
-    U: Fn(Arc<App>, StepContext, In, Outcome<Out>) -> Undoing + Send + Sync,
-    Undoing: Future<Output = Result<(), Failure>> + Send + 'static,
+    In: Payload,
+    Out: Payload,
 {
     fn run(&self, cmd: &RawValue, cx: StepContext) -> Misfit<BoxFuture<'static, Ran>> {
         let running = (self.run)(self.app.clone(), cx, decode("command", cmd)?);
@@ -155,12 +157,7 @@ where
         was: Option<&RawValue>,
     ) -> Misfit<BoxFuture<'static, Result<(), Failure>>> {
         let cmd = decode("command", cmd)?;
-        Ok(Box::pin((self.undo)(
-            self.app.clone(),
-            cx,
-            cmd,
-            outcome(was)?,
-        )))
+        Ok((self.undo)(self.app.clone(), cx, cmd, outcome(was)?))
     }
 
     fn verify(&self, cmd: &RawValue, cx: StepContext) -> Misfit<BoxFuture<'static, Verdict<Raw>>> {

@@ -97,18 +97,20 @@ impl<Req> fmt::Debug for StepCall<Req> {
 }
 
 /// The action of a step that is a service.
-pub(crate) type RunService<App, Req, Resp> = Box<
-    dyn Fn(Arc<App>, StepContext, Req) -> BoxFuture<'static, Result<Resp, Failure>> + Send + Sync,
->;
-
-pub(crate) fn run_service<App, S, Req>(service: S) -> RunService<App, Req, S::Response>
+pub(crate) fn run_service<App, S, Req>(
+    service: S,
+) -> impl Fn(Arc<App>, StepContext, Req) -> BoxFuture<'static, Result<S::Response, Failure>>
++ Send
++ Sync
++ 'static
 where
     S: Service<StepCall<Req>> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
     S::Error: Into<Failure>,
     Req: Send + 'static,
+    App: 'static,
 {
-    Box::new(move |_, cx, request| {
+    move |_, cx, request| {
         let mut service = service.clone();
         Box::pin(async move {
             if let Err(error) = poll_fn(|cx| service.poll_ready(cx)).await {
@@ -119,7 +121,7 @@ where
             let answer = service.call(call).await;
             answer.map_err(|error| error.into().of_service(Some(sent.load(SeqCst))))
         })
-    })
+    }
 }
 
 impl Failure {

@@ -130,7 +130,7 @@ async fn a_first_call_applied_and_a_second_one_refused_is_never_clean() {
             let (_, cents) = call.into_parts();
             counter.fetch_add(cents, SeqCst);
             payments
-                .run(async || Ok::<_, Reset>("never sent".to_owned()))
+                .run(|| async { Ok::<_, Reset>("never sent".to_owned()) })
                 .await
         }
     });

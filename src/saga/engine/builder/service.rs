@@ -1,6 +1,5 @@
 use super::{Builder, StepBuilder};
-use crate::saga::step::{Failure, Outcome, RunService, StepCall, StepContext, run_service};
-use serde::{Serialize, de::DeserializeOwned};
+use crate::saga::step::{Failure, Outcome, Payload, StepCall, StepContext, run_service};
 use std::{future::Future, sync::Arc};
 use tower_service::Service;
 
@@ -46,13 +45,13 @@ impl<App: Send + Sync + 'static> Builder<App> {
         name: &'static str,
         service: S,
         undo: U,
-    ) -> StepBuilder<'_, App, Req, S::Response, RunService<App, Req, S::Response>, U>
+    ) -> StepBuilder<'_, App, Req, S::Response>
     where
         S: Service<StepCall<Req>> + Clone + Send + Sync + 'static,
-        S::Response: Serialize + DeserializeOwned + Send + 'static,
+        S::Response: Payload,
         S::Error: Into<Failure>,
         S::Future: Send + 'static,
-        Req: Serialize + DeserializeOwned + Send + 'static,
+        Req: Payload,
         U: Fn(Arc<App>, StepContext, Req, Outcome<S::Response>) -> Undoing + Send + Sync + 'static,
         Undoing: Future<Output = Result<(), Failure>> + Send + 'static,
     {

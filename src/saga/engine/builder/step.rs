@@ -1,28 +1,57 @@
 use super::Builder;
 use crate::saga::step::{
-    Failure, FnStep, OnUnknown, Outcome, StepContext, StepRef, StepRetry, Verdict, Verify,
+    ErasedStep, Failure, FnStep, OnUnknown, Outcome, Payload, StepContext, StepRef, StepRetry,
+    Verdict,
 };
-use serde::{Serialize, de::DeserializeOwned};
 use std::{future::Future, sync::Arc};
 
 /// A step that is being registered.
 #[must_use = "a step is there once it is registered"]
-pub struct StepBuilder<'b, App, In, Out, R, U> {
-    pub(super) builder: &'b mut Builder<App>,
-    pub(super) name: &'static str,
-    pub(super) step: FnStep<App, In, Out, R, U>,
+pub struct StepBuilder<'b, App, In, Out> {
+    builder: &'b mut Builder<App>,
+    name: &'static str,
+    step: FnStep<App, In, Out>,
+    /// Here, so that what a step has to be is asked where it is given, and not once more by each
+    /// setter.
+    erase: fn(FnStep<App, In, Out>) -> Arc<dyn ErasedStep>,
 }
 
-impl<App, In, Out, R, Running, U, Undoing> StepBuilder<'_, App, In, Out, R, U>
-where
-    App: Send + Sync + 'static,
-    In: Serialize + DeserializeOwned + Send + 'static,
-    Out: Serialize + DeserializeOwned + Send + 'static,
-    R: Fn(Arc<App>, StepContext, In) -> Running + Send + Sync + 'static,
-    Running: Future<Output = Result<Out, Failure>> + Send + 'static,
-    U: Fn(Arc<App>, StepContext, In, Outcome<Out>) -> Undoing + Send + Sync + 'static,
-    Undoing: Future<Output = Result<(), Failure>> + Send + 'static,
-{
+impl<App: Send + Sync + 'static> Builder<App> {
+    /// A step from two functions: what it does, and what takes it back. It is registered by
+    /// [`register`](StepBuilder::register), which gives the only thing that can call it.
+    ///
+    /// The name stands in the journal: never change it while sagas that ran the step are kept.
+    pub fn step<In, Out, R, Running, U, Undoing>(
+        &mut self,
+        name: &'static str,
+        run: R,
+        undo: U,
+    ) -> StepBuilder<'_, App, In, Out>
+    where
+        In: Payload,
+        Out: Payload,
+        R: Fn(Arc<App>, StepContext, In) -> Running + Send + Sync + 'static,
+        Running: Future<Output = Result<Out, Failure>> + Send + 'static,
+        U: Fn(Arc<App>, StepContext, In, Outcome<Out>) -> Undoing + Send + Sync + 'static,
+        Undoing: Future<Output = Result<(), Failure>> + Send + 'static,
+    {
+        let step = FnStep {
+            app: self.app.clone(),
+            run: Box::new(move |app, cx, input| Box::pin(run(app, cx, input))),
+            undo: Box::new(move |app, cx, input, was| Box::pin(undo(app, cx, input, was))),
+            verify: None,
+            retry: StepRetry::default(),
+        };
+        StepBuilder {
+            builder: self,
+            name,
+            step,
+            erase: |step| Arc::new(step),
+        }
+    }
+}
+
+impl<App: Send + Sync + 'static, In, Out> StepBuilder<'_, App, In, Out> {
     /// What asks the participant whether an attempt of unknown outcome was applied. With it, a step
     /// whose outcome stays unknown parks the saga and is never silently compensated.
     pub fn verify<V, Asking>(mut self, verify: V) -> Self
@@ -30,9 +59,9 @@ where
         V: Fn(Arc<App>, StepContext, In) -> Asking + Send + Sync + 'static,
         Asking: Future<Output = Verdict<Out>> + Send + 'static,
     {
-        let verify: Verify<App, In, Out> =
-            Box::new(move |app, cx, input| Box::pin(verify(app, cx, input)));
-        self.step.verify = Some(verify);
+        self.step.verify = Some(Box::new(move |app, cx, input| {
+            Box::pin(verify(app, cx, input))
+        }));
         self
     }
 
@@ -55,10 +84,11 @@ where
             builder,
             name,
             step,
+            erase,
         } = self;
         builder.check_name("step name", name);
         step.retry.check(&mut builder.check);
-        if builder.functions.insert(name, Arc::new(step)).is_some() {
+        if builder.functions.insert(name, erase(step)).is_some() {
             builder
                 .check
                 .that(false, "step name", name, "a name that no other step has");
