@@ -8,6 +8,7 @@
 #![allow(clippy::disallowed_methods, missing_docs, unreachable_pub)]
 mod breaker;
 mod bulkhead;
+mod compile_fail;
 mod disk;
 mod driver;
 mod errors;

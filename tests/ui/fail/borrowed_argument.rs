@@ -1,0 +1,13 @@
+//~ Deserialize` is not general enough
+//~ `&str`
+use seawall::saga::{Engine, Failure, MemoryStore, StepContext, nothing_to_undo};
+use std::sync::Arc;
+
+async fn reserve(_: Arc<()>, _: StepContext, sku: &str) -> Result<usize, Failure> {
+    Ok(sku.len())
+}
+
+fn main() {
+    let mut b = Engine::builder((), MemoryStore::new());
+    b.step("reserve", reserve, nothing_to_undo).register();
+}

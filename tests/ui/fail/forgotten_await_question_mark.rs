@@ -1,0 +1,17 @@
+//~ the `?` operator can only be applied to values that implement `Try`
+//~ consider `await`ing on the `Future`
+use seawall::saga::{Abort, Engine, Failure, Flow, MemoryStore, StepContext, nothing_to_undo};
+use std::sync::Arc;
+
+async fn charge(_: Arc<()>, _: StepContext, cents: u64) -> Result<u64, Failure> {
+    Ok(cents)
+}
+
+fn main() {
+    let mut b = Engine::builder((), MemoryStore::new());
+    let charge = b.step("charge", charge, nothing_to_undo).register();
+    b.saga("order", move |saga: Flow, cents: u64| async move {
+        saga.call(charge, cents)?;
+        Ok::<_, Abort>(cents)
+    });
+}

@@ -1,0 +1,16 @@
+//~ expected `StepRef<
+use seawall::saga::{Abort, Engine, Failure, Flow, MemoryStore, StepContext, nothing_to_undo};
+use std::sync::Arc;
+
+async fn charge(_: Arc<()>, _: StepContext, cents: u64) -> Result<u64, Failure> {
+    Ok(cents)
+}
+
+fn main() {
+    let mut b = Engine::builder((), MemoryStore::new());
+    b.step("charge", charge, nothing_to_undo).register();
+    b.saga("order", move |saga: Flow, cents: u64| async move {
+        let paid: u64 = saga.call(charge, cents).await?;
+        Ok::<_, Abort>(paid)
+    });
+}

@@ -1,0 +1,16 @@
+//~ expected `u64`, found `&str`
+use seawall::saga::{Abort, Engine, Failure, Flow, MemoryStore, StepContext, nothing_to_undo};
+use std::sync::Arc;
+
+async fn charge(_: Arc<()>, _: StepContext, cents: u64) -> Result<u64, Failure> {
+    Ok(cents)
+}
+
+fn main() {
+    let mut b = Engine::builder((), MemoryStore::new());
+    let charge = b.step("charge", charge, nothing_to_undo).register();
+    b.saga("order", move |saga: Flow, _: u64| async move {
+        let paid = saga.call(charge, "9.90").await?;
+        Ok::<_, Abort>(paid)
+    });
+}
