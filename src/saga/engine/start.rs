@@ -1,6 +1,9 @@
 //! How sagas begin.
+mod child;
+
+pub(super) use child::{child, child_ended};
+
 use super::{
-    action::{Settled, Wait},
     builder::payload,
     core::Core,
     drive::{Drive, Stop, Task},
@@ -8,8 +11,8 @@ use super::{
 };
 use crate::saga::{
     flow::SagaRef,
-    journal::{Event, FORMAT, Parent, Raw, Row, StuckKind},
-    store::{Created, Letter, NewSaga, Next, SagaId, Status, StoreError},
+    journal::{Event, FORMAT, Parent, Raw, Row},
+    store::{Created, NewSaga, Next, SagaId, Status, StoreError},
 };
 use serde::Serialize;
 use std::{
@@ -90,9 +93,6 @@ pub enum StartError {
     #[error("the engine has ended")]
     Ended,
 }
-
-/// Before the birth of a child is tried again.
-const AGAIN: Duration = Duration::from_secs(1);
 
 /// A saga that is not in the store yet.
 pub(super) struct NewTask {
@@ -292,106 +292,6 @@ impl Core {
                 new.refuse(StartError::Store(error));
             }
         }
-    }
-}
-
-/// The birth of a child: it may exist already. Its end comes by mail.
-pub(super) fn child(
-    d: &Drive,
-    op: u32,
-    saga: String,
-    version: u32,
-    key: String,
-    input: Raw,
-) -> impl Future<Output = Settled> + Send + 'static {
-    let core = d.core.clone();
-    let (parent_saga, parent_key) = (d.name.to_string(), d.key.to_string());
-    async move {
-        let parent = Parent {
-            saga: parent_saga.clone(),
-            key: parent_key.clone(),
-            op,
-        };
-        let Some((name, _)) = core.sagas.get_key_value(saga.as_str()) else {
-            let why = format!("child saga `{saga}` is not registered with this engine");
-            return Settled::Park {
-                kind: StuckKind::Code,
-                why,
-            };
-        };
-        match core
-            .start(
-                name,
-                version,
-                key.clone(),
-                input,
-                None,
-                Some(parent.clone()),
-            )
-            .await
-        {
-            Ok(started) => {
-                // It may have ended long ago, and its letter been read in a life before this one.
-                if let Ok(Some(end)) = core.end_of(&saga, &key).await
-                    && end.is_final()
-                {
-                    // One that is there already is the same.
-                    let letter = child_ended(parent, &end, core.now());
-                    let _ = core.store.inbox_put(letter).await;
-                    core.notify(&parent_saga, &parent_key).await;
-                }
-                drop(started);
-                Settled::ChildStarted
-            }
-            // The engine stops; the next one tries again.
-            Err(
-                StartError::Store(StoreError::Closed(_)) | StartError::Draining | StartError::Ended,
-            ) => Settled::ChildStarted,
-            Err(StartError::Store(error)) => Settled::Wait(Wait {
-                attempt: 0,
-                not_before: core.later(AGAIN),
-                error: error.to_string(),
-                tainted: false,
-                refused_by: None,
-            }),
-            Err(error) => {
-                let why = format!("child saga `{saga}` cannot be started: {error}");
-                Settled::Park {
-                    kind: StuckKind::Code,
-                    why,
-                }
-            }
-        }
-    }
-}
-
-/// What tells a parent of its child's end: the very event that its journal will have. It carries the
-/// output, so that it does not matter how long the child is kept.
-pub(super) fn child_ended(parent: Parent, end: &End, at: i64) -> Letter {
-    let Parent { saga, key, op } = parent;
-    let (attempt, failed) = (1, |clean, error| Event::Failed {
-        op,
-        clean,
-        error,
-        attempt: 1,
-    });
-    let event = match end {
-        End::Finished(out) => Event::Done {
-            op,
-            out: out.clone(),
-            attempt,
-        },
-        End::Compensated { reason } => failed(true, reason.clone()),
-        other => failed(false, other.to_string()),
-    };
-    Letter {
-        saga,
-        key,
-        id: format!("child/{op}"),
-        name: super::forward::CHILD_ENDED.to_owned(),
-        // An event can always be written: its payloads are JSON already.
-        body: serde_json::to_string(&event).unwrap_or_default(),
-        at,
     }
 }
 
