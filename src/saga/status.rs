@@ -132,7 +132,8 @@ impl fmt::Display for SagaStatus {
             write!(f, "\n  waits for {}", waits.at(self.at))?;
         }
         match self.deadline {
-            Some(deadline) if !self.status.is_final() => {
+            // One that is being undone has been given up already.
+            Some(deadline) if self.phase == Some(Phase::Forward) => {
                 write!(f, "\n  given up at {} UTC", Utc(deadline))
             }
             _ => Ok(()),
