@@ -80,7 +80,7 @@ async fn work(run: Arc<Run>) {
             return;
         };
         let quantity = 1 + u32::try_from(draw("how many") % 3).unwrap_or(0);
-        let answer = match shopper.order(&key, sku, quantity).await {
+        let answer = match shopper.order_to_its_end(&key, sku, quantity).await {
             Ok(answer) => match answer.text("status") {
                 "" => format!("{}", answer.status),
                 status => format!("{status} ({})", answer.status),

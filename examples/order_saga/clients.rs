@@ -1,26 +1,25 @@
 //! How one service calls another. This is the file to copy from.
 //!
 //! ```text
-//! a step, from the outside in                      why it stands there
-//!   Timeout    3 s    the whole call               the saga's caller is waiting
-//!   Retry      3 x    only what may be repeated    every step has an idempotency key, so all may
-//!   Breaker           sees each attempt            a dead service costs microseconds, not timeouts
-//!   Bulkhead   16+32  calls at a time, in line     one slow service must not take all our memory
-//!   Timeout    500 ms each attempt                 an answer that late is not coming
+//! a step, from the outside in                       why it stands there
+//!   Timeout    5 s      the wait in line, too       a step that waits longer does so in the journal
+//!   Breaker             sees each attempt           a dead service costs microseconds, not timeouts
+//!   Bulkhead   16+1024  calls at a time, in line    one slow service must not take all our memory
+//!   Timeout    500 ms   each attempt                an answer that late is not coming
 //! ```
-//! An *undo* has none of it but the last. It must get through, sooner or later, so no breaker may
-//! turn it away; and the saga scope repeats it far longer than a caller would wait.
-mod step_error;
-
-pub use step_error::{StepError, Why, broken};
-
-use crate::{name::Name, service::ids::Ids, service::log::log};
+//! There is no `Retry` in it: the engine repeats a step, counts its attempts in the journal, and uses
+//! none where a policy turned the call away before it was sent. Retries of retries would multiply.
+//!
+//! An *undo*, and the question what became of a call, have nothing of it but the last timeout. They
+//! must get through, sooner or later, so no breaker may turn them away.
+use crate::{name::Name, service::ids::Ids, service::log::log, service::log::now};
+use axum::http::StatusCode;
 use seawall::dialect::Http;
-use seawall::retry::Backoff;
-use seawall::{BuildError, Bulkhead, CircuitBreaker, Event, Pipeline, Retry, Timeout};
+use seawall::saga::{Failure, StepContext};
+use seawall::{BuildError, Bulkhead, CircuitBreaker, Error, Event, Pipeline, Timeout};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool, atomic::Ordering::Relaxed},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -36,21 +35,13 @@ pub fn connections() -> reqwest::Result<reqwest::Client> {
         .build()
 }
 
-/// One call of a saga: what it is about, and the key that makes its repetition harmless.
-#[derive(Clone, Debug)]
-pub struct Call {
-    pub ids: Ids,
-    /// `ORDER/STEP`.
-    pub key: String,
-}
-
 /// A service that takes part in sagas. Clones share connections and policies.
 #[derive(Clone)]
 pub struct Participant {
     http: reqwest::Client,
     base: String,
     steps: Pipeline<Http>,
-    undos: Pipeline<Http>,
+    patient: Pipeline<Http>,
     breaker: CircuitBreaker,
     changes: Changes,
 }
@@ -71,16 +62,9 @@ impl Participant {
             .half_open_probes(1)
             .build()?;
         let steps = Pipeline::builder(name.as_str())
-            .with(Timeout::after(Duration::from_secs(3)).name("whole call"))
-            .with(
-                Retry::attempts(3).backoff(
-                    Backoff::exponential(Duration::from_millis(20))
-                        .max(Duration::from_millis(200))
-                        .jitter(),
-                ),
-            )
+            .with(Timeout::after(Duration::from_secs(5)).name("whole call"))
             .with(&breaker)
-            .with(Bulkhead::new(16).queue(32).name(name.as_str()))
+            .with(Bulkhead::new(16).queue(1_024).name(name.as_str()))
             .with(Timeout::after(ATTEMPT).name("attempt"))
             .observer(changes.observer())
             .classify(Http)
@@ -88,7 +72,7 @@ impl Participant {
         for advice in steps.advice() {
             log!(Name::Orders, "pipeline {name}: {advice}");
         }
-        let undos = Pipeline::builder(format!("undo at {name}"))
+        let patient = Pipeline::builder(format!("undo at {name}"))
             .with(Timeout::after(ATTEMPT).name("attempt"))
             .classify(Http)
             .build()?;
@@ -96,70 +80,109 @@ impl Participant {
             http,
             base,
             steps,
-            undos,
+            patient,
             breaker,
             changes,
         })
     }
 
-    /// Does a step: `POST path` with the call's key, as often as the pipeline likes.
+    /// Does a step, once: `POST path` with the step's key.
     ///
     /// # Errors
-    /// [`StepError`] tells whether the step may have been applied all the same.
+    /// What is known of its effect.
     pub async fn step<T: DeserializeOwned>(
         &self,
+        cx: &StepContext,
+        ids: &Ids,
         path: &str,
-        call: &Call,
         body: &impl Serialize,
-    ) -> Result<T, StepError> {
-        // Raised by every attempt that may have been applied, however it ended: answered 500, cut
-        // off, dropped by a timeout. One look at the last error would forget the attempts before.
-        let doubt = AtomicBool::new(false);
-        let answer = self
-            .steps
-            .run(|| async {
-                let mut attempt = Attempt {
-                    doubt: &doubt,
-                    clean: false,
-                };
-                let sent = self
-                    .http
-                    .post(format!("{}{path}", self.base))
-                    .headers(call.ids.headers())
-                    .header("idempotency-key", &call.key)
-                    .json(body);
-                let answer = whole(sent).await;
-                attempt.clean = match &answer {
-                    // No connection came about.
-                    Err(error) => error.is_connect(),
-                    Ok(answer) => !answer.status().is_server_error(),
-                };
-                answer
-            })
-            .await;
-        step_error::read(answer, doubt.load(Relaxed)).await
+    ) -> Result<T, Failure> {
+        let post = || {
+            self.http
+                .post(format!("{}{path}", self.base))
+                .headers(ids.headers())
+                .header("idempotency-key", cx.idempotency_key())
+                .json(body)
+        };
+        let answer = self.steps.run(|| whole(post())).await;
+        let answer = answer.map_err(|error| match error {
+            // No connection came about, so nobody has heard of it.
+            Error::Inner(e) if e.is_connect() => Failure::transient(broken(&e)),
+            Error::Inner(e) => Failure::unknown(broken(&e)),
+            refused => Failure::only_call(refused),
+        })?;
+        if answer.status().is_success() {
+            return Ok(answer.json().await?);
+        }
+        Err(match told(answer).await {
+            // The participant's ledger answers all attempts of a key alike. So its no is the answer
+            // to attempts before this one, whose answers were lost, too.
+            (status, no) if status.is_client_error() => Failure::never_applied(no),
+            // What our services answer before they have looked at a request.
+            (StatusCode::SERVICE_UNAVAILABLE, no) => Failure::transient(no),
+            (_, no) => Failure::unknown(no),
+        })
     }
 
-    /// Undoes a step: `POST path/undo`, once. The saga scope repeats it.
+    /// Undoes the step with this key: `POST path/undo`.
     ///
     /// # Errors
-    /// [`StepError`]; it is safe to send again.
-    pub async fn undo(&self, path: &str, call: &Call) -> Result<(), StepError> {
-        let answer = self
-            .undos
-            .run(|| {
-                whole(
-                    self.http
-                        .post(format!("{}{path}/undo", self.base))
-                        .headers(call.ids.headers())
-                        .header("idempotency-key", format!("{}/undo", call.key))
-                        .header("saga-step", &call.key),
-                )
-            })
-            .await;
-        step_error::read::<serde_json::Value>(answer, true)
-            .await
-            .map(drop)
+    /// It is safe to send again.
+    pub async fn undo(&self, step: &str, ids: &Ids, path: &str) -> Result<(), Failure> {
+        let post = || {
+            self.http
+                .post(format!("{}{path}/undo", self.base))
+                .headers(ids.headers())
+                .header("idempotency-key", format!("{step}/undo"))
+                .header("saga-step", step)
+        };
+        let answer = self.patiently(post).await?;
+        match answer.status().is_success() {
+            true => Ok(()),
+            false => Err(Failure::unknown(told(answer).await.1)),
+        }
+    }
+
+    /// Asks what became of the step with this key: `GET path?step=`. `None`: nothing, up to now.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub async fn find<T: DeserializeOwned>(
+        &self,
+        step: &str,
+        ids: &Ids,
+        path: &str,
+    ) -> Result<Option<T>, Failure> {
+        let get = || {
+            self.http
+                // A step's key is of plain characters and slashes.
+                .get(format!("{}{path}?step={step}", self.base))
+                .headers(ids.headers())
+        };
+        let answer = self.patiently(get).await?;
+        match answer.status() {
+            StatusCode::NOT_FOUND => Ok(None),
+            status if status.is_success() => Ok(Some(answer.json().await?)),
+            _ => Err(Failure::unknown(told(answer).await.1)),
+        }
+    }
+
+    /// Sends it. Where nobody is there it waits a while for the service to come back: an attempt that
+    /// nobody saw should not count as one.
+    async fn patiently(
+        &self,
+        request: impl Fn() -> reqwest::RequestBuilder,
+    ) -> Result<reqwest::Response, Failure> {
+        let begun = now();
+        loop {
+            match self.patient.run(|| whole(request())).await {
+                Err(Error::Inner(e)) if e.is_connect() && begun.elapsed() < OUTAGE => {
+                    pause(Duration::from_millis(100)).await;
+                }
+                Err(Error::Inner(e)) => return Err(Failure::unknown(broken(&e))),
+                answer => return answer.map_err(Failure::only_call),
+            }
+        }
     }
 
     /// The breaker's state, in a word.
@@ -179,6 +202,8 @@ impl Participant {
 
 /// How long a service may take to answer.
 const ATTEMPT: Duration = Duration::from_millis(500);
+/// How long one attempt of an undo waits for a service that is not there.
+const OUTAGE: Duration = Duration::from_secs(5);
 
 /// Sends, and reads the whole answer, so that a body that breaks off counts as a failed attempt.
 async fn whole(request: reqwest::RequestBuilder) -> reqwest::Result<reqwest::Response> {
@@ -190,18 +215,31 @@ async fn whole(request: reqwest::RequestBuilder) -> reqwest::Result<reqwest::Res
     Ok(whole.into())
 }
 
-/// An attempt under way. Dropped without having been found clean, it leaves its doubt behind.
-struct Attempt<'a> {
-    doubt: &'a AtomicBool,
-    clean: bool,
+/// A no, as `out of stock (409)`.
+async fn told(answer: reqwest::Response) -> (StatusCode, String) {
+    let status = answer.status();
+    let body: serde_json::Value = answer.json().await.unwrap_or_default();
+    let why = body.get("error").and_then(|text| text.as_str());
+    let why = why.unwrap_or("no reason given");
+    (status, format!("{why} ({})", status.as_u16()))
 }
 
-impl Drop for Attempt<'_> {
-    fn drop(&mut self) {
-        if !self.clean {
-            self.doubt.store(true, Relaxed);
-        }
+/// reqwest's errors in a few words.
+pub fn broken(error: &reqwest::Error) -> &'static str {
+    if error.is_connect() {
+        "cannot be reached"
+    } else if error.is_timeout() {
+        "took too long"
+    } else if error.is_body() || error.is_decode() {
+        "broke off in the middle of its answer"
+    } else {
+        "hung up"
     }
+}
+
+#[allow(clippy::disallowed_methods, reason = "it waits for others")]
+pub async fn pause(span: Duration) {
+    tokio::time::sleep(span).await;
 }
 
 /// What an observer has heard of a breaker.

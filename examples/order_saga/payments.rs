@@ -6,7 +6,12 @@ use crate::service::{
     keys::{Answer, Key, Undo},
     problem::{Contents, Problem},
 };
-use axum::{Router, extract::State, http::StatusCode, routing};
+use axum::{
+    Json, Router,
+    extract::{Query, State},
+    http::StatusCode,
+    routing,
+};
 use rusqlite::{Connection, OptionalExtension, params};
 use seawall::saga::Ledger;
 use seawall::saga::ledger::{Effect, LedgerError};
@@ -49,7 +54,7 @@ pub async fn app(around: &Surroundings) -> anyhow::Result<App> {
     })
     .await?;
     let router = Router::new()
-        .route("/charges", routing::post(charge))
+        .route("/charges", routing::post(charge).get(find))
         .route("/charges/undo", routing::post(refund))
         .with_state(db.clone());
     Ok(App::new(router, db))
@@ -61,6 +66,12 @@ pub struct Charge {
     pub order: String,
     pub customer: String,
     pub cents: i64,
+}
+
+/// What a charge, and the question for it, are answered.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Charged {
+    pub charged_cents: i64,
 }
 
 async fn charge(
@@ -98,10 +109,33 @@ fn debit(db: &Connection, step: &str, asked: &Charge) -> Result<Effect<Answer>, 
         Some(_) => {
             db.prepare_cached("INSERT INTO charges VALUES (?1, ?2, ?3, ?4, 0)")?
                 .execute(params![step, order, customer, cents])?;
-            return Ok(Answer::done(json!({ "charged_cents": cents })));
+            let charged_cents = *cents;
+            return Ok(Answer::done(json!(Charged { charged_cents })));
         }
     };
     Ok(Answer::refused(StatusCode::PAYMENT_REQUIRED, why))
+}
+
+/// Which charge is asked for: the key of its step.
+#[derive(Deserialize)]
+struct Wanted {
+    step: String,
+}
+
+/// A charge that stands.
+async fn find(
+    State(db): State<Db>,
+    Query(Wanted { step }): Query<Wanted>,
+) -> Result<Json<Charged>, Problem> {
+    let sql = "SELECT cents FROM charges WHERE step = ?1 AND refunded_cents = 0";
+    let found = db.read(move |c| {
+        c.prepare_cached(sql)?
+            .query_row([step], |row| row.get(0))
+            .optional()
+    });
+    let missing = || Problem::new(StatusCode::NOT_FOUND, "there is no such charge");
+    let charged_cents = found.await?.ok_or_else(missing)?;
+    Ok(Json(Charged { charged_cents }))
 }
 
 async fn refund(State(db): State<Db>, undo: Undo) -> Result<Answer, Problem> {

@@ -1,11 +1,14 @@
 //! The books: what each service has in its own database, and whether all of them tell the same story.
 //!
 //! Read when the services have ended, straight from their files. Nobody's word is taken for it.
+mod sagas;
+
 use crate::{name::Name, payments::eur, service, system::Data};
 use anyhow::Context as _;
 use rusqlite::{Connection, OpenFlags, Row};
+use sagas::Saga;
 use serde_json::{Map, Value, json};
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 
 /// All books together.
 pub struct Books {
@@ -14,7 +17,7 @@ pub struct Books {
     complaints: Vec<String>,
 }
 
-/// One order, in the words of four services.
+/// One order, in the words of four services and of its saga.
 #[derive(Debug, Default)]
 struct Entry {
     key: String,
@@ -35,6 +38,8 @@ struct Entry {
     payer: String,
     // notifications says:
     told: i64,
+    // the journal says:
+    saga: Option<Saga>,
 }
 
 struct Product {
@@ -48,13 +53,13 @@ impl Books {
     pub fn read(data: &Data) -> anyhow::Result<Books> {
         let mut entries = BTreeMap::new();
         let sql = "SELECT key, customer, sku, quantity, cents, status, reason FROM orders";
-        for entry in rows(data, Name::Orders, sql, Entry::read)? {
+        for entry in book(data, Name::Orders, sql, Entry::read)? {
             entries.insert(entry.key.clone(), entry);
         }
         let mut complaints = Vec::new();
         let sql = "SELECT order_key, SUM(quantity), SUM(quantity * released)
                    FROM reservations GROUP BY order_key";
-        for (key, reserved, released) in rows(data, Name::Inventory, sql, sums)? {
+        for (key, reserved, released) in book(data, Name::Inventory, sql, sums)? {
             match entries.get_mut(&key) {
                 Some(entry) => (entry.reserved, entry.released) = (reserved, released),
                 None => complaints.push(format!(
@@ -65,7 +70,7 @@ impl Books {
         let sql = "SELECT order_key, SUM(cents), SUM(refunded_cents), MIN(customer), MAX(customer)
                    FROM charges GROUP BY order_key";
         let charge = |row: &Row<'_>| Ok((sums(row)?, row.get(3)?, row.get(4)?));
-        for ((key, charged, refunded), payer, last) in rows(data, Name::Payments, sql, charge)? {
+        for ((key, charged, refunded), payer, last) in book(data, Name::Payments, sql, charge)? {
             let (payer, last): (String, String) = (payer, last);
             if payer != last {
                 complaints.push(format!("{key} was charged to both {payer} and {last}"));
@@ -79,7 +84,7 @@ impl Books {
             }
         }
         let sql = "SELECT order_key, COUNT(*), 0 FROM messages GROUP BY order_key";
-        for (key, told, _) in rows(data, Name::Notifications, sql, sums)? {
+        for (key, told, _) in book(data, Name::Notifications, sql, sums)? {
             match entries.get_mut(&key) {
                 Some(entry) => entry.told = told,
                 None => complaints.push(format!(
@@ -87,8 +92,17 @@ impl Books {
                 )),
             }
         }
+        for (key, saga) in sagas::read(data)? {
+            match entries.get_mut(&key) {
+                Some(entry) => entry.saga = Some(saga),
+                None => complaints.extend(
+                    saga.unfinished(&key)
+                        .or_else(|| saga.misfit(&key, "missing")),
+                ),
+            }
+        }
         let sql = "SELECT sku, stock, received FROM products ORDER BY sku";
-        let products = rows(data, Name::Inventory, sql, |row| {
+        let products = book(data, Name::Inventory, sql, |row| {
             let (sku, stock, received) = sums(row)?;
             Ok(Product {
                 sku,
@@ -174,10 +188,21 @@ impl Books {
             .map(|p| format!("{} {} of {}", p.sku, p.stock, p.received))
             .collect();
         writeln!(to, "  stock:  {}", stock.join(", "))?;
+        for entry in &self.orders {
+            for skipped in entry.saga.iter().flat_map(|saga| &saga.skipped) {
+                let sagas::Skipped { step, by, note } = skipped;
+                writeln!(to, "  *       {}: {step} stands. {by}: {note}", entry.key)?;
+            }
+        }
         for complaint in &self.complaints {
             writeln!(to, "  WRONG:  {complaint}")?;
         }
+        let spared = self.orders.iter().any(Entry::is_spared);
         let verdict = match self.consistent() {
+            true if spared => {
+                "all of them agree: every order is wholly done or wholly undone, but for what a \
+                 person has signed for"
+            }
             true => "all of them agree: every order is wholly done or wholly undone",
             false => "they DISAGREE",
         };
@@ -220,6 +245,12 @@ impl Entry {
             self.refunded_cents,
         );
         let payer = &self.payer;
+        let saga = self.saga.as_ref();
+        if let Some(unfinished) = saga.and_then(|saga| saga.unfinished(key)) {
+            return Some(unfinished);
+        }
+        let misfit = || saga.and_then(|saga| saga.misfit(key, status));
+        let spared = |step| saga.is_some_and(|saga| saga.spared(step));
         match status.as_str() {
             _ if !payer.is_empty() && *payer != self.customer => Some(format!(
                 "{key} is {}'s, and {payer} was charged for it",
@@ -230,14 +261,19 @@ impl Entry {
             "cancelled" if self.told > 0 => Some(format!(
                 "{key} is cancelled, and its customer was told the opposite"
             )),
-            "confirmed" if facts == done => None,
+            "confirmed" if facts == done => misfit(),
             "confirmed" => Some(format!(
                 "{key} is confirmed, with {kept} of {} kept and {} of {} paid",
                 self.quantity,
                 eur(paid),
                 eur(self.cents)
             )),
-            "cancelled" if (kept, paid) == (0, 0) => None,
+            "cancelled"
+                if (kept == 0 || spared("reserve_stock"))
+                    && (paid == 0 || spared("charge_payment")) =>
+            {
+                misfit()
+            }
             "cancelled" => Some(format!(
                 "{key} is cancelled, with {kept} kept and {} paid",
                 eur(paid)
@@ -246,11 +282,17 @@ impl Entry {
         }
     }
 
+    fn is_spared(&self) -> bool {
+        let saga = self.saga.as_ref();
+        saga.is_some_and(|saga| !saga.skipped.is_empty())
+    }
+
     fn json(&self) -> Value {
         json!({
             "key": self.key,
             "product": self.product,
             "status": self.status,
+            "saga": self.saga.as_ref().map(|saga| saga.status),
             "reserved": self.reserved,
             "released": self.released,
             "charged_cents": self.charged_cents,
@@ -278,10 +320,10 @@ impl Entry {
             some(self.released),
             money(self.charged_cents),
             money(self.refunded_cents),
-            if self.complaint().is_some() {
-                "  WRONG"
-            } else {
-                ""
+            match self.complaint() {
+                Some(_) => "  WRONG",
+                None if self.is_spared() => "  *",
+                None => "",
             },
         )
     }
@@ -309,26 +351,34 @@ fn sums(row: &Row<'_>) -> rusqlite::Result<(String, i64, i64)> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?))
 }
 
-fn rows<T>(
+/// Rows of a service's own database.
+fn book<T>(
     data: &Data,
     of: Name,
     sql: &str,
     read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
 ) -> anyhow::Result<Vec<T>> {
-    let path = service::database(data.path(), of);
+    rows(&service::database(data.path(), of), sql, read)
+}
+
+fn rows<T>(
+    file: &Path,
+    sql: &str,
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> anyhow::Result<Vec<T>> {
     let all = || {
-        let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         connection.prepare(sql)?.query_map([], read)?.collect()
     };
     let all: rusqlite::Result<_> = all();
-    all.with_context(|| format!("cannot read the book `{}`", path.display()))
+    all.with_context(|| format!("cannot read the book `{}`", file.display()))
 }
 
 /// The number of the next order in this folder: a second run goes on where the first one ended.
 pub fn next_order(data: &Data) -> anyhow::Result<u32> {
     let sql = "SELECT COALESCE(MAX(CAST(SUBSTR(key, 3) AS INTEGER)), 0) FROM orders
                WHERE key GLOB 'o-[0-9]*' AND LENGTH(key) < 10";
-    let last = rows(data, Name::Orders, sql, |row| row.get::<_, u32>(0))?;
+    let last = book(data, Name::Orders, sql, |row| row.get::<_, u32>(0))?;
     Ok(last.first().map_or(1, |last| last + 1))
 }
 

@@ -1,249 +1,195 @@
-//! The order saga: five steps forward, and the way back from each.
+//! The order saga: five steps forward, and the way back from each. The steps themselves are in
+//! `saga/steps.rs`.
 //!
 //! | step | where | compensation |
 //! |---|---|---|
 //! | create order | here | cancel |
 //! | reserve stock | inventory | release |
 //! | charge payment | payments | refund |
-//! | confirm | here | – from here on the order stands |
+//! | confirm | here | – the pivot: from here on the order stands |
 //! | notify | notifications | – a customer who is not told has still bought |
 //!
-//! A compensation is registered *before* its step is called. A call that fails may have been
-//! applied: the answer was lost, or came too late. So the undo is sent whenever that cannot be ruled
-//! out, and participants accept an undo of what they have never seen, and remember it (`Ledger`).
-mod step;
+//! The engine writes down what it is about to do before it does it, in `orders-sagas.db`. So a process
+//! that is killed leaves no order half done: the next one goes on where this one stood.
+mod steps;
+mod visit;
 
-use crate::clients::{Participant, StepError, Why};
-use crate::inventory::{Reserve, Reserved};
-use crate::name::Name;
+pub use visit::Visits;
+
+use crate::inventory::Reserve;
 use crate::notifications::Message;
 use crate::orders::{Order, Shop};
-use crate::payments::{Charge, eur};
-use crate::service::{ids::Ids, log::log};
-use axum::http::StatusCode;
+use crate::payments::Charge;
+use anyhow::Context as _;
 use seawall::retry::Backoff;
-use seawall::saga::{Scope, ScopeError, ScopeSaga};
-use seawall::{BuildError, Event, Retry};
-use std::{fmt, sync::Arc, time::Duration};
-use step::{Step, Trail, Undoing};
-use tokio::task::JoinSet;
+use seawall::saga::{
+    Engine, Flow, SagaRef, SqliteStore, StepFailed, StepRetry, nothing_to_undo, operator::Find,
+};
+use serde::{Deserialize, Serialize};
+use std::{path::Path, time::Duration};
+use steps::{
+    cancel, charge, confirm, create, find_charge, give_up, notify, refund, release, reserve,
+};
+use tokio::time::timeout;
 
-/// How orders are undone: patiently, since there is nobody left to hand the problem to.
-fn scope() -> Result<Scope, BuildError> {
-    Scope::new("place order")
-        .undo_attempts(UNDO_ATTEMPTS)
-        .undo_backoff(undo_backoff())
-        .undo_timeout(Duration::from_secs(2))
-        .observer(|_: seawall::Name, event: &Event<'_>| {
-            if let Event::Undo { step, outcome, .. } = event {
-                log!(Name::Orders, "undo of `{step}`: {outcome:?}");
+/// What makes a repeated order the same order. Ids of requests have no place in it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Asked {
+    pub customer: String,
+    pub sku: String,
+    pub quantity: u32,
+}
+
+impl Asked {
+    pub fn order(self, key: &str) -> Order {
+        Order::new(key.to_owned(), self.customer, self.sku, self.quantity)
+    }
+}
+
+/// Why an order is given up: in words, and as the HTTP status that answers for it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct No {
+    pub code: u16,
+    pub reason: String,
+}
+
+/// The sagas of the shop.
+pub struct Sagas {
+    pub engine: Engine<Shop>,
+    pub place_order: SagaRef<Asked, i64>,
+    store: SqliteStore,
+}
+
+/// The saga's name in the journal.
+pub const PLACE_ORDER: &str = "place_order";
+
+impl Sagas {
+    /// Opens the journal, and goes on with what an earlier process has left unfinished.
+    ///
+    /// # Errors
+    /// The file cannot be used.
+    pub async fn open(shop: Shop, file: &Path) -> anyhow::Result<Sagas> {
+        let store = SqliteStore::open(file).await?;
+        let mut b = Engine::builder(shop, store.clone());
+        let create = b.step("create_order", create, cancel).register();
+        let reserve = b.step("reserve_stock", reserve, release);
+        let reserve = reserve.retry(remote(4)).register();
+        let charge = b.step("charge_payment", charge, refund).verify(find_charge);
+        let charge = charge.retry(remote(4)).register();
+        let confirm = b.step("confirm_order", confirm, nothing_to_undo).register();
+        let notify = b.step("notify_customer", notify, nothing_to_undo);
+        // Past the pivot there is no way back, so it has all the time in the world.
+        let patiently =
+            Backoff::exponential(Duration::from_millis(50)).max(Duration::from_secs(60));
+        let notify = notify.retry(remote(100).backoff(patiently)).register();
+        let give_up = b.step("give_up", give_up, nothing_to_undo).register();
+
+        let place_order = b.saga(PLACE_ORDER, move |saga: Flow, asked: Asked| async move {
+            saga.call(create, asked.clone()).await?;
+            let order = || saga.key().to_owned();
+            let Asked {
+                customer,
+                sku,
+                quantity,
+            } = asked;
+            let placed = async {
+                let (order, sku) = (order(), sku.clone());
+                let stock = Reserve {
+                    order,
+                    sku,
+                    quantity,
+                };
+                let price = saga.call(reserve, stock).await?;
+                let cents = price.saturating_mul(i64::from(quantity));
+                let money = Charge {
+                    order: saga.key().to_owned(),
+                    customer: customer.clone(),
+                    cents,
+                };
+                saga.call(charge, money).await?;
+                saga.pivot(confirm, cents).await?;
+                Ok::<_, StepFailed>(cents)
+            };
+            match placed.await {
+                Ok(cents) => {
+                    let order = order();
+                    let text = format!("Your order {order} of {quantity} x {sku} is confirmed.");
+                    let message = Message {
+                        order,
+                        customer,
+                        text,
+                    };
+                    saga.call(notify, message).await?;
+                    Ok(cents)
+                }
+                Err(failed) => {
+                    // The reason is written down before the way back begins.
+                    saga.call(give_up, No::of(&failed)).await?;
+                    Err(failed.into())
+                }
             }
-        })
-        .build()
-}
-
-/// Sees an order through. Gives it as it ended, and what happened on the way.
-pub async fn place(
-    shop: &Arc<Shop>,
-    ids: Ids,
-    order: Order,
-) -> anyhow::Result<(Order, Vec<String>)> {
-    let trail = Trail::default();
-    let placed = scope()?
-        .run(async |saga| forward(&saga, shop, &ids, &order, &trail).await)
-        .await;
-    match &placed {
-        Ok(()) => notify(shop, &ids, &order, &trail).await,
-        Err(failed) => match failed.error() {
-            Failed::Known(known) if known.is_same(&order) => {}
-            Failed::Known(_) => return Ok((another(order), trail.take())),
-            _ => close(shop, &order, failed).await?,
-        },
-    }
-    let ended = shop.book.find(order.key.clone()).await?;
-    Ok((ended.unwrap_or(order), trail.take()))
-}
-
-/// All or nothing.
-async fn forward(
-    saga: &ScopeSaga,
-    shop: &Arc<Shop>,
-    ids: &Ids,
-    order: &Order,
-    trail: &Trail,
-) -> Result<(), Failed> {
-    let (key, sku, quantity) = (&order.key, &order.sku, order.quantity);
-    let step = |name, at: &Participant, path| Step::new(key, name, at, path, ids, trail);
-
-    if let Some(known) = shop.book.create(order).await? {
-        return Err(Failed::Known(Box::new(known)));
-    }
-    saga.on_abort("create order", cancel(shop, key, trail));
-    trail.add("created");
-
-    let reserve = step("reserve", &shop.inventory, "/reservations");
-    saga.on_abort("reserve stock", reserve.undone_by("released"));
-    let reserved: Reserved = reserve
-        .run(&Reserve {
-            order: key.clone(),
-            sku: sku.clone(),
-            quantity,
-        })
-        .await?;
-    trail.add(format!("reserved {quantity} x {sku}"));
-
-    let cents = reserved.price_cents.saturating_mul(i64::from(quantity));
-    let charge = step("charge", &shop.payments, "/charges");
-    saga.on_abort("charge payment", charge.undone_by("refunded"));
-    charge
-        .run::<serde_json::Value>(&Charge {
-            order: key.clone(),
-            customer: order.customer.clone(),
-            cents,
-        })
-        .await?;
-    trail.add(format!("charged {}", eur(cents)));
-
-    shop.book.confirm(key, cents).await?;
-    trail.add("confirmed");
-
-    Ok(())
-}
-
-/// Outside the scope, past the point of no return: what fails here is noted, and undoes nothing.
-async fn notify(shop: &Shop, ids: &Ids, order: &Order, trail: &Trail) {
-    let (key, sku, quantity) = (&order.key, &order.sku, order.quantity);
-    let step = Step::new(key, "notify", &shop.notifications, "/messages", ids, trail);
-    let told = step
-        .run::<serde_json::Value>(&Message {
-            order: key.clone(),
-            customer: order.customer.clone(),
-            text: format!("Your order {key} of {quantity} x {sku} is confirmed."),
-        })
-        .await;
-    if told.is_ok() {
-        trail.add("notified");
-    }
-}
-
-/// The compensation of "create order".
-fn cancel(
-    shop: &Arc<Shop>,
-    key: &str,
-    trail: &Trail,
-) -> impl FnMut() -> Undoing<anyhow::Error> + Send + use<> {
-    let (shop, key, trail) = (shop.clone(), key.to_owned(), trail.clone());
-    move || {
-        let (shop, key, trail) = (shop.clone(), key.clone(), trail.clone());
-        Box::pin(async move {
-            shop.book.cancel(&key).await?;
-            trail.add("cancelled");
-            Ok(())
+        });
+        let engine = b.build().await.context("cannot take up the sagas")?;
+        Ok(Sagas {
+            engine,
+            place_order,
+            store,
         })
     }
-}
 
-/// Undoes what a process that is no more has left half done.
-///
-/// The scope above lives in memory and dies with its process. But the orders are written down, and
-/// an undo may be sent for a step that was never reached, so this is all it takes.
-pub async fn recover(shop: &Arc<Shop>) -> anyhow::Result<()> {
-    let mut undoing = JoinSet::new();
-    for order in shop.book.unfinished().await? {
-        undoing.spawn(undo(shop.clone(), order));
-        if undoing.len() >= AT_A_TIME {
-            undoing.join_next().await.transpose()?.transpose()?;
-        }
+    /// Lets the sagas end that can, for a while. What is left is written down and goes on with the
+    /// next process.
+    pub async fn end(&self) {
+        let _ = timeout(LAST_GRACE, self.all_ended()).await;
+        // Nothing is lost where it fails: that is what the journal is for.
+        let _ = self.engine.drain().await;
+        self.store.close().await;
     }
-    while let Some(undone) = undoing.join_next().await {
-        undone??;
-    }
-    Ok(())
-}
 
-async fn undo(shop: Arc<Shop>, order: Order) -> anyhow::Result<()> {
-    let patiently = Retry::attempts(UNDO_ATTEMPTS)
-        .name("recovery")
-        .backoff(undo_backoff())
-        .build()?;
-    let (key, ids, trail) = (&order.key, Ids::fresh(), Trail::default());
-    let step = |name, at, path| Step::new(key, name, at, path, &ids, &trail);
-    let charge = step("charge", &shop.payments, "/charges");
-    let reserve = step("reserve", &shop.inventory, "/reservations");
-    patiently.run(charge.undone_by("refunded")).await?;
-    patiently.run(reserve.undone_by("released")).await?;
-    let why = "undone after a restart".to_owned();
-    shop.book.close(key, "cancelled", 424, why).await?;
-    log!(Name::Orders, "order {key} was left unfinished: undone");
-    Ok(())
-}
-
-/// Orders undone side by side after a restart.
-const AT_A_TIME: usize = 256;
-
-/// More than the faults of a bulk run last.
-const UNDO_ATTEMPTS: u32 = 10;
-
-fn undo_backoff() -> Backoff {
-    Backoff::exponential(Duration::from_millis(50)).max(Duration::from_millis(400))
-}
-
-/// Why an order does not go forward.
-#[derive(Debug)]
-enum Failed {
-    /// The key is taken: by this very order, or by another.
-    Known(Box<Order>),
-    Step(StepError),
-    /// Our own database.
-    Book(anyhow::Error),
-}
-
-impl From<StepError> for Failed {
-    fn from(error: StepError) -> Failed {
-        Failed::Step(error)
-    }
-}
-
-impl From<anyhow::Error> for Failed {
-    fn from(error: anyhow::Error) -> Failed {
-        Failed::Book(error)
-    }
-}
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failed::Known(order) => write!(f, "order {} is {}", order.key, order.status),
-            Failed::Step(error) => error.fmt(f),
-            Failed::Book(error) => write!(f, "{error:#}"),
+    async fn all_ended(&self) {
+        let operator = self.engine.operator("orders");
+        let mut last = None;
+        while let Ok(page) = operator.list(Find::unfinished().after(last)).await {
+            for saga in page.sagas {
+                // How it ended is not asked here. One that is stuck answers at once.
+                let _ = self.engine.handle::<i64>(saga.id).outcome().await;
+            }
+            if page.next.is_none() {
+                return;
+            }
+            last = page.next;
         }
     }
 }
 
-/// Writes down how an order that was not confirmed has ended.
-async fn close(shop: &Shop, order: &Order, failed: &ScopeError<Failed>) -> anyhow::Result<()> {
-    let (status, code) = match failed.error() {
-        _ if !failed.is_undone() => ("stuck", StatusCode::FAILED_DEPENDENCY),
-        // The business said no: the participant's own status tells best.
-        Failed::Step(StepError {
-            why: Why::Answered { status, .. },
-            ..
-        }) if status.is_client_error() => ("cancelled", *status),
-        _ => ("cancelled", StatusCode::FAILED_DEPENDENCY),
-    };
-    let reason = failed.error().to_string();
-    log!(Name::Orders, "order {} is {status}: {failed}", order.key);
-    shop.book
-        .close(&order.key, status, code.as_u16(), reason)
-        .await
+/// How long sagas may take when the service is to end.
+const LAST_GRACE: Duration = Duration::from_secs(15);
+
+/// A call of another service. Its undo is tried longer: there is nobody left to hand the problem to,
+/// but an operator.
+fn remote(attempts: u32) -> StepRetry {
+    StepRetry::attempts(attempts)
+        .backoff(
+            Backoff::exponential(Duration::from_millis(20))
+                .max(Duration::from_millis(400))
+                .jitter(),
+        )
+        .undo_attempts(8)
+        .timeout(Duration::from_secs(10))
 }
 
-/// The answer to a key that belongs to another order.
-fn another(order: Order) -> Order {
-    Order {
-        status: "refused".to_owned(),
-        code: 422,
-        reason: format!("the key {} was used for another order", order.key),
-        ..order
+impl No {
+    /// A participant's no is told with its own status. Everything else is a service's failure (424),
+    /// also a step that was called off (410). Only the text of a failure comes through the journal,
+    /// and the status is at its end.
+    fn of(failed: &StepFailed) -> No {
+        let status = failed.error.rsplit_once('(').and_then(|(_, end)| {
+            let status: u16 = end.strip_suffix(')')?.parse().ok()?;
+            ((400..500).contains(&status) && status != 410).then_some(status)
+        });
+        No {
+            code: status.filter(|_| failed.clean).unwrap_or(424),
+            reason: failed.error.clone(),
+        }
     }
 }

@@ -84,6 +84,11 @@ pub fn database(data: &Path, name: Name) -> PathBuf {
     data.join(format!("{name}.db"))
 }
 
+/// The journal of the sagas that orders runs.
+pub fn sagas(data: &Path) -> PathBuf {
+    data.join("orders-sagas.db")
+}
+
 /// Runs the service `name` until stdin ends.
 ///
 /// The parent waits for one line on stdout: `ready URL`, or `error` and why not.

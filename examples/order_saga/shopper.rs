@@ -78,6 +78,30 @@ impl Shopper {
         read(answer).await
     }
 
+    /// Orders, and asks again for as long as the answer is that it is being seen to (202). Each of
+    /// these is waited for at the other end.
+    pub async fn order_to_its_end(
+        &self,
+        key: &str,
+        sku: &str,
+        quantity: u32,
+    ) -> anyhow::Result<Answer> {
+        let mut answer = self.order(key, sku, quantity).await?;
+        for _ in 0..MOST_QUESTIONS {
+            if answer.status != StatusCode::ACCEPTED {
+                break;
+            }
+            answer = self.order(key, sku, quantity).await?;
+        }
+        Ok(answer)
+    }
+
+    /// Changes her mind.
+    pub async fn cancel(&self, key: &str) -> anyhow::Result<Answer> {
+        let path = format!("/api/orders/{key}/cancel");
+        read(self.request(Method::POST, &path).send().await?).await
+    }
+
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.gateway));
         match self.token.as_str() {
@@ -86,6 +110,9 @@ impl Shopper {
         }
     }
 }
+
+/// Beyond an order's own deadline.
+const MOST_QUESTIONS: u32 = 40;
 
 fn guard() -> Result<Pipeline<Http>, BuildError> {
     Pipeline::builder("gateway")

@@ -1,13 +1,15 @@
-//! The story: seven scenes, each a failure and what becomes of it. The scenes are in
-//! `story/scenes.rs` (orders) and `story/outages.rs` (services that fail).
+//! The story: nine scenes, most of them a failure and what becomes of it. The scenes are in
+//! `story/scenes.rs` (orders), `story/outages.rs` (services that fail) and `story/sagas.rs` (what has
+//! to end well in spite of it).
 mod outages;
+mod sagas;
 mod scenes;
 
 use crate::name::Name;
 use crate::shopper::{Answer, Shopper};
-use crate::{End, clients, report, say, system::System};
+use crate::{End, clients, report, say, service::log, system::System};
 use serde_json::{Value, json};
-use std::fmt::Display;
+use std::{fmt::Display, time::Duration};
 
 /// Tells it.
 pub async fn tell(system: &mut System) -> anyhow::Result<End> {
@@ -21,7 +23,9 @@ pub async fn tell(system: &mut System) -> anyhow::Result<End> {
     scenes::declined_card(&mut stage).await?;
     outages::payments_down(&mut stage).await?;
     outages::slow_inventory(&mut stage).await?;
-    scenes::stubborn_refund(&mut stage).await?;
+    sagas::lost_answer(&mut stage).await?;
+    sagas::orders_killed(&mut stage).await?;
+    sagas::stuck_refund(&mut stage).await?;
     scenes::at_the_door(&mut stage).await?;
     say("");
     Ok(if stage.surprises == 0 {
@@ -72,15 +76,25 @@ impl<'a> Stage<'a> {
     async fn order(&mut self, who: &Shopper, sku: &str, quantity: u32) -> anyhow::Result<Answer> {
         let key = self.key();
         let answer = who.order(&key, sku, quantity).await?;
-        let code = answer.status.as_u16();
-        let status = match answer.text("status") {
-            "" => answer.text("error"),
-            status => status,
-        };
         say(format_args!(
-            "   {key}: {quantity} x {sku} -> {code} {status}"
+            "   {key}: {quantity} x {sku} -> {}",
+            in_short(&answer)
         ));
         for what in answer.trail() {
+            say(format_args!("     - {what}"));
+        }
+        Ok(answer)
+    }
+
+    /// Asks for an order again that was answered `before`, and tells what is new.
+    async fn again(&mut self, who: &Shopper, before: &Answer) -> anyhow::Result<Answer> {
+        let key = before.text("key").to_owned();
+        let sku = before.text("sku").to_owned();
+        let quantity = before.body.get("quantity").and_then(Value::as_u64);
+        let quantity = quantity.and_then(|n| u32::try_from(n).ok());
+        let answer = who.order(&key, &sku, quantity.unwrap_or(0)).await?;
+        say(format_args!("   {key} again -> {}", in_short(&answer)));
+        for what in answer.trail().skip(before.trail().count()) {
             say(format_args!("     - {what}"));
         }
         Ok(answer)
@@ -106,6 +120,63 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
+    /// Looks again and again, for a few seconds.
+    async fn until<T>(
+        &self,
+        otherwise: &str,
+        look: impl AsyncFn(&Stage<'a>) -> anyhow::Result<Option<T>>,
+    ) -> anyhow::Result<T> {
+        let begun = log::now();
+        while begun.elapsed() < Duration::from_secs(10) {
+            if let Some(seen) = look(self).await? {
+                return Ok(seen);
+            }
+            clients::pause(Duration::from_millis(20)).await;
+        }
+        anyhow::bail!("{otherwise}")
+    }
+
+    /// The saga of this order among those that wait for a person, once it is there.
+    async fn stuck(&self, key: &str) -> anyhow::Result<Value> {
+        let url = format!("{}/sagas/stuck", self.system.url(Name::Orders));
+        self.until("nothing is stuck", async |stage: &Stage<'_>| {
+            let all: Value = stage.http.get(&url).send().await?.json().await?;
+            let sagas = all.get("sagas").and_then(Value::as_array);
+            let mine = |saga: &&Value| saga.get("key").is_some_and(|its| its == key);
+            Ok(sagas.and_then(|sagas| sagas.iter().find(mine)).cloned())
+        })
+        .await
+    }
+
+    /// All that has happened to a saga, as a table.
+    async fn saga(&self, id: &Value) -> anyhow::Result<String> {
+        let url = format!("{}/sagas/{id}", self.system.url(Name::Orders));
+        Ok(self.http.get(url).send().await?.text().await?)
+    }
+
+    /// The same, once it has ended.
+    async fn ended(&self, id: &Value) -> anyhow::Result<String> {
+        self.until("the saga does not end", async |stage: &Stage<'_>| {
+            let told = stage.saga(id).await?;
+            let ended = told.lines().any(|line| line.contains(" compensated "));
+            Ok(ended.then_some(told))
+        })
+        .await
+    }
+
+    /// Signs for the compensation that a saga is stuck at.
+    async fn skip(&self, id: &Value, note: &str) -> anyhow::Result<String> {
+        let url = format!("{}/sagas/{id}/skip", self.system.url(Name::Orders));
+        let signed = json!({ "by": "grace", "note": note });
+        let answer = self.http.post(url).json(&signed).send().await?;
+        let code = answer.status().as_u16();
+        let body: Value = answer.json().await.unwrap_or_default();
+        Ok(match body.get("error").and_then(Value::as_str) {
+            Some(why) => format!("{code} {why}"),
+            None => format!("{code}"),
+        })
+    }
+
     /// How the breaker in front of payments stands, and through which states it went.
     async fn payments_breaker(&self) -> anyhow::Result<(String, String)> {
         let url = format!("{}/guards", self.system.url(Name::Orders));
@@ -126,6 +197,15 @@ impl<'a> Stage<'a> {
             .collect();
         Ok((text("/payments/state").to_owned(), changes.join(", then ")))
     }
+}
+
+/// `201 confirmed`.
+fn in_short(answer: &Answer) -> String {
+    let status = match answer.text("status") {
+        "" => answer.text("error"),
+        status => status,
+    };
+    format!("{} {status}", answer.status.as_u16())
 }
 
 /// No faults.

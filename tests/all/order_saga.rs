@@ -114,7 +114,10 @@ struct Serving {
 
 impl Serving {
     async fn start() -> Serving {
-        let data = tempfile::tempdir().unwrap();
+        Serving::start_in(tempfile::tempdir().unwrap()).await
+    }
+
+    async fn start_in(data: TempDir) -> Serving {
         let mut child = command(&["--serve", "--data", data.path().to_str().unwrap()])
             .spawn()
             .unwrap();
@@ -174,12 +177,24 @@ impl Serving {
             .json(&serde_json::json!({ "sku": sku, "quantity": quantity }))
     }
 
+    /// What operators do, at the orders service itself.
+    async fn sagas(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let url = format!("{}/sagas{path}", self.url("orders"));
+        let method = method.parse().unwrap();
+        let answer = self.http.request(method, url).json(&body).send().await;
+        let answer = answer.unwrap();
+        let (status, text) = (answer.status().as_u16(), answer.text().await.unwrap());
+        let body = serde_json::from_str(&text);
+        (status, body.unwrap_or(Value::String(text)))
+    }
+
     /// Closes its stdin, and waits for its end.
-    async fn end(mut self) {
+    async fn end(mut self) -> TempDir {
         drop(self.child.stdin.take());
         let ended = timeout(LONG, self.child.wait()).await.expect("it hangs");
         assert_eq!(ended.unwrap().code(), Some(0));
         all_have_ended(self.data.path()).await;
+        self.data
     }
 }
 

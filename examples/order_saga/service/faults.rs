@@ -1,9 +1,9 @@
 //! Failures on purpose, in front of a service's handlers.
 //!
 //! The story sets them by `POST /admin/faults`. A bulk run gives a rate and a seed instead: then what
-//! happens to the n-th attempt of a call follows from the seed, the service, the call's key and n,
-//! and from nothing else, so a run can be repeated. After [`MOST_IN_A_ROW`] bad attempts of one call
-//! the next are left alone: faults here pass, as most do.
+//! happens to the n-th attempt of a call follows from the seed, the service, the correlation id, the
+//! path and n, and from nothing else, so a run can be repeated (keys of steps are random). After
+//! [`MOST_IN_A_ROW`] bad attempts of one call the next are left alone: faults here pass, as most do.
 use super::{log::log, problem::Contents, problem::Problem};
 use crate::name::Name;
 use axum::{
@@ -97,22 +97,25 @@ impl Faults {
         let key = header("idempotency-key");
         let planned = lock(&self.0.plan).next(key.is_some(), header("saga-step").is_some());
         match (planned, key) {
-            (Fault::None, Some(key)) if self.0.rate > 0.0 => self.seeded(key),
+            (Fault::None, Some(_)) if self.0.rate > 0.0 => {
+                let about = header("x-correlation-id").unwrap_or("-");
+                self.seeded(&format!("{about}:{}", request.uri().path()))
+            }
             (planned, _) => planned,
         }
     }
 
-    fn seeded(&self, key: &str) -> Fault {
+    fn seeded(&self, call: &str) -> Fault {
         let attempt = {
             let mut attempts = lock(&self.0.attempts);
-            let attempt = attempts.entry(key.to_owned()).or_default();
+            let attempt = attempts.entry(call.to_owned()).or_default();
             *attempt += 1;
             *attempt
         };
         if attempt > MOST_IN_A_ROW {
             return Fault::None;
         }
-        let text = format!("{}|{key}|{attempt}", self.0.service);
+        let text = format!("{}|{call}|{attempt}", self.0.service);
         let draw = hash(self.0.seed, &text);
         if fraction(draw) >= self.0.rate {
             return Fault::None;
@@ -125,7 +128,7 @@ impl Faults {
         };
         log!(
             self.0.service,
-            "on purpose: {fault:?} key={key} attempt={attempt}"
+            "on purpose: {fault:?} call={call} attempt={attempt}"
         );
         fault
     }

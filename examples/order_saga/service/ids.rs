@@ -22,9 +22,12 @@ impl Ids {
         }
     }
 
-    /// New ids, for work that no request has asked for.
-    pub fn fresh() -> Ids {
-        Ids::of(&HeaderMap::new())
+    /// For work on an order whose request has ended: the shop's customers correlate by its key.
+    pub fn about(order: &str) -> Ids {
+        Ids {
+            request: fresh("r"),
+            correlation: order.to_owned(),
+        }
     }
 
     /// As headers of a request or an answer.

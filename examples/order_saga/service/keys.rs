@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `Fresh`, `Replayed` | what the effect answered: 201, or its own no |
 //! | `Mismatch` | 422 |
-//! | `Undone` | 409 |
+//! | `Undone` | 410 |
 use super::problem::Problem;
 use axum::{
     Json,
@@ -53,7 +53,7 @@ impl From<Reply<Answer>> for Answer {
         match reply {
             Reply::Fresh(effect) | Reply::Replayed(effect) => effect.into_answer(),
             Reply::Mismatch => Answer::of_another_request(),
-            Reply::Undone => Answer::no(StatusCode::CONFLICT, "the step has been undone"),
+            Reply::Undone => Answer::no(StatusCode::GONE, "it was called off before it came"),
         }
     }
 }

@@ -1,4 +1,5 @@
 use super::{Stage, none};
+use crate::clients::pause;
 use crate::service::log::{millis, now};
 use crate::{name::Name, say};
 use axum::http::StatusCode;
@@ -10,11 +11,11 @@ use std::{
 use tokio::task::JoinSet;
 
 pub(super) async fn payments_down(stage: &mut Stage<'_>) -> anyhow::Result<()> {
-    stage.title("Payments is killed (kill -9): the breaker opens");
+    stage.title("Payments is killed (kill -9): the breaker opens, and an order waits");
     stage.system.kill(Name::Payments).await?;
     let ada = stage.ada.clone();
-    // Three attempts each; the breaker opens at the eighth failure in a row.
-    for _ in 0..4 {
+    // Four attempts each; the breaker opens at the eighth failure in a row.
+    for _ in 0..2 {
         let answer = stage.order(&ada, "lamp", 1).await?;
         stage.expect(
             answer.status == StatusCode::FAILED_DEPENDENCY,
@@ -23,14 +24,17 @@ pub(super) async fn payments_down(stage: &mut Stage<'_>) -> anyhow::Result<()> {
     }
     let (state, _) = stage.payments_breaker().await?;
     say(format_args!(
-        "   The breaker is {state}: calls cost microseconds now, not timeouts."
+        "   The breaker is {state}: calls cost microseconds now, not timeouts. What it turns away is\n   \
+         no attempt, so the next order is not given up:"
     ));
     stage.expect(state == "open", "the breaker is not open");
+    let answer = stage.order(&ada, "lamp", 1).await?;
+    say(format_args!("     {}", answer.text("reason")));
+    stage.expect(answer.status == StatusCode::ACCEPTED, "it did not wait");
 
     stage.system.restart(Name::Payments).await?;
     say("   Payments is back. The breaker lets one call through to see, and closes:");
-    pause(Duration::from_millis(1_100)).await;
-    let answer = stage.order(&ada, "lamp", 1).await?;
+    let answer = stage.again(&ada, &answer).await?;
     stage.expect(answer.status == StatusCode::CREATED, "payments is not back");
     let (state, changes) = stage.payments_breaker().await?;
     say(format_args!("   The breaker went {changes}."));
@@ -102,9 +106,4 @@ fn reason(text: &str) -> &str {
 
 fn since(begun: Instant) -> Duration {
     begun.elapsed()
-}
-
-#[allow(clippy::disallowed_methods, reason = "a story takes its time")]
-async fn pause(span: Duration) {
-    tokio::time::sleep(span).await;
 }

@@ -60,26 +60,6 @@ pub(super) async fn declined_card(stage: &mut Stage<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(super) async fn stubborn_refund(stage: &mut Stage<'_>) -> anyhow::Result<()> {
-    stage.title("Payments charges the card, loses its answer, and then fails two refunds");
-    // As many answers as the retry makes attempts.
-    let plan = json!({ "lose_answers": 3, "refuse_undos": 2 });
-    stage.faults(Name::Payments, plan).await?;
-    let ada = stage.ada.clone();
-    let answer = stage.order(&ada, "teapot", 1).await?;
-    stage.faults(Name::Payments, none()).await?;
-    let tries = answer
-        .trail()
-        .filter(|what| what.starts_with("undo of charge"))
-        .count();
-    let refunded = answer.trail().any(|what| what == "refunded");
-    stage.expect(
-        tries == 2 && refunded,
-        "the refund did not fail twice and then work",
-    );
-    Ok(())
-}
-
 pub(super) async fn at_the_door(stage: &mut Stage<'_>) -> anyhow::Result<()> {
     stage.title("At the gateway");
     let ada = stage.ada.clone();

@@ -64,14 +64,14 @@ async fn keys_are_kept_and_undone_keys_stay_shut() {
         assert_eq!(lamps(&system).await, 400);
     }
     assert_eq!(reserve(&system, "b", "lamp", 398).await, no);
-    assert_eq!(reserve(&system, "a", "lamp", 3).await.0, 409);
+    assert_eq!(reserve(&system, "a", "lamp", 3).await.0, 410);
 
     // The undo of a key that was never seen is remembered: the step comes too late.
     assert_eq!(
         release(&system, "c").await,
         (201, json!({ "undone": false }))
     );
-    assert_eq!(reserve(&system, "c", "lamp", 1).await.0, 409);
+    assert_eq!(reserve(&system, "c", "lamp", 1).await.0, 410);
     assert_eq!(
         release(&system, "b").await,
         (201, json!({ "undone": false }))

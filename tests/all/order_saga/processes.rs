@@ -1,6 +1,6 @@
 //! What becomes of seven processes when one of them is killed, interrupted or left alone.
 #![cfg(unix)]
-use super::{LONG, SERVICES, Serving, all_have_ended, alone, books, command};
+use super::{ALL, LONG, SERVICES, Serving, all_have_ended, alone, books, command, token};
 use serde_json::{Value, json};
 use std::{fs::File, net::TcpStream, path::Path};
 use tokio::{
@@ -80,7 +80,7 @@ async fn a_signal_to_the_whole_group_lets_sagas_end() {
     let mut child = command(&args).process_group(0).spawn().unwrap();
     // Until there is something to undo.
     let log = data.path().join("orders.log");
-    while !std::fs::read_to_string(&log).is_ok_and(|log| log.contains("is cancelled")) {
+    while !std::fs::read_to_string(&log).is_ok_and(|log| log.contains(": cancelled")) {
         tokio::task::yield_now().await;
     }
     kill("-TERM", &format!("-{}", child.id().unwrap())).await;
@@ -111,26 +111,68 @@ async fn a_folder_in_use_is_refused() {
 }
 
 #[tokio::test]
-async fn what_a_killed_run_has_left_half_done_is_undone_by_the_next() {
+async fn a_stuck_saga_is_stuck_after_kill_9_too_and_an_operator_ends_it() {
     let _alone = alone().await;
     let mut serving = Serving::start().await;
-    // The card is charged, nobody hears of it, and no refund gets through.
-    let plan = json!({ "lose_answers": 3, "refuse_undos": 1_000_000 });
+    // No card is charged at once, so there is time to cancel, and no refund gets through.
+    let plan = json!({ "delay_ms": 300, "refuse_undos": 1_000_000 });
     serving.faults("payments", plan).await;
-    let order = serving.order("o-0001", "chair", 2).send().await.unwrap();
-    assert_eq!(order.status(), 424);
-    let order: Value = order.json().await.unwrap();
-    assert_eq!(order["status"], "stuck");
+    let ordered = tokio::spawn(serving.order("o-0001", "chair", 2).send());
+    while !serving.log("orders").contains("o-0001: reserved") {
+        tokio::task::yield_now().await;
+    }
+    let cancel = format!("{}/api/orders/o-0001/cancel", serving.gateway);
+    let cancel = || {
+        serving
+            .http
+            .post(&cancel)
+            .bearer_auth(token("ada", ALL, 60))
+    };
+    assert_eq!(cancel().send().await.unwrap().status(), 200);
+    // Cancelled, or stuck already.
+    let answer = ordered.await.unwrap().unwrap().status().as_u16();
+    assert!(answer == 409 || answer == 424, "{answer}");
+    let saga = loop {
+        let stuck = serving.sagas("GET", "/stuck", Value::Null).await.1;
+        if let Some(saga) = stuck["sagas"].as_array().unwrap().first() {
+            break saga.clone();
+        }
+    };
 
     kill("-9", &serving.pid()).await;
     serving.child.wait().await.unwrap();
-    let folder = serving.data.path().to_str().unwrap();
+    let data = serving.data;
+    // To wait for a person is no end.
+    let folder = data.path().to_str().unwrap();
+    let output = super::run(&["--orders", "1", "--data", folder]).await;
+    let stdout = super::text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{stdout}");
+    assert!(
+        stdout.contains("WRONG:  the saga of o-0001 waits for an operator: backward:"),
+        "{stdout}"
+    );
+
+    // Payments is well again, so trying again is all that it takes.
+    let serving = Serving::start_in(data).await;
+    let path = format!("/{}", saga["id"]);
+    let (_, timeline) = serving.sagas("GET", &path, Value::Null).await;
+    let timeline = timeline.as_str().unwrap();
+    assert!(
+        timeline.contains("by ada: the customer has cancelled the order"),
+        "{timeline}"
+    );
+    let signed = json!({ "by": "grace", "note": "payments is mended" });
+    let (status, _) = serving
+        .sagas("POST", &format!("{path}/retry"), signed)
+        .await;
+    assert_eq!(status, 204);
+    let data = serving.end().await;
+    let folder = data.path().to_str().unwrap();
     let books = books(&["--orders", "1", "--data", folder, "--json"]).await;
-    assert_eq!(books["consistent"], true, "{books}");
-    let first = &books["orders"][0];
     let expected = json!({
-        "key": "o-0001", "product": "chair", "status": "cancelled",
+        "key": "o-0001", "product": "chair", "status": "cancelled", "saga": "compensated",
         "reserved": 2, "released": 2, "charged_cents": 23_800, "refunded_cents": 23_800,
     });
-    assert_eq!(*first, expected);
+    assert_eq!(books["orders"][0], expected);
+    assert_eq!(books["consistent"], true, "{books}");
 }
