@@ -12,6 +12,7 @@ mod signals;
 #[allow(dead_code)] // a stage for more than these tests
 mod stage;
 mod stories;
+mod stuck;
 mod tape;
 mod tower_engine;
 mod tower_step;
