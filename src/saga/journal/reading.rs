@@ -31,8 +31,10 @@ impl Reading {
         let mut due = rows.first().map(|row| row.seq);
         for row in rows {
             let events = row.decode(uid);
-            let next_run = matches!(events.as_deref(), Ok([Event::Continued {}, ..]));
-            // Runs between the first row and the present one are gone.
+            // Runs between the first row and the present one are gone. Before the end of the last
+            // one may stand what led to it.
+            let ends_run = |event: &Event| matches!(event, Event::Continued {});
+            let next_run = events.iter().flatten().any(ends_run);
             if let Some(due) = due.filter(|due| *due != row.seq && !next_run) {
                 let why = "it is missing".to_owned();
                 reading.damage.push(Damage { seq: due, why });

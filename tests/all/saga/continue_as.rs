@@ -167,3 +167,16 @@ async fn numbers_of_operations_go_on_and_the_deadline_stays() {
     pass(0).await;
     assert_eq!(short(&stage.events("long", "k").await[0]), "started");
 }
+
+#[tokio::test(start_paused = true)]
+async fn rows_of_runs_before_are_gone_and_not_missing() {
+    let stage = Stage::new();
+    let mut b = stage.builder();
+    let saga = rounds(&mut b);
+    let engine = b.build().await.unwrap();
+    let mut handle = engine.start(saga, "k", 5).await.unwrap();
+    handle.outcome().await.unwrap();
+    let timeline = engine.operator("ann").show(handle.id()).await.unwrap();
+    assert_eq!(timeline.damage, []);
+    assert_eq!(timeline.entries[0].event, "started");
+}
