@@ -98,7 +98,7 @@ pub enum Event {
         clean: bool,
         /// The last error.
         error: String,
-        /// The attempts made.
+        /// The attempts made; 0 where none was begun.
         #[serde(default = "one", skip_serializing_if = "is_one")]
         attempt: u32,
     },

@@ -197,10 +197,11 @@ impl Action {
     }
 
     fn failed(&self, clean: bool, error: String) -> Settled {
+        let attempt = self.used;
         Settled::Failed {
             clean,
             error,
-            attempt: self.used.max(1),
+            attempt,
         }
     }
 

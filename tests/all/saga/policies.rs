@@ -189,7 +189,7 @@ async fn given_up_while_a_policy_holds_it_a_step_is_clean_and_not_undone() {
         handle.cancel("the customer has left").await.unwrap();
         let end = handle.outcome().await.unwrap_err().to_string();
         assert!(end.contains("the customer has left"), "{end}");
-        assert!(failed(&stage).await.0, "clean");
+        assert_eq!(failed(&stage).await, (true, 0), "clean, and no attempt");
         assert_eq!(stage.world.log(), [""; 0]);
     }
 }

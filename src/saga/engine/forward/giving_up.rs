@@ -38,7 +38,7 @@ impl Forward<'_> {
             let failed = Settled::Failed {
                 clean: !tainted,
                 error,
-                attempt: attempt.max(1),
+                attempt,
             };
             self.settled(op, failed)?;
         }
