@@ -3,6 +3,7 @@ mod basics;
 mod continue_as;
 mod crash;
 mod gate;
+mod golden;
 mod life;
 mod model;
 mod operator;

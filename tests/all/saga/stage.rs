@@ -143,6 +143,32 @@ impl Stage {
         began.collect()
     }
 
+    /// How often a step was run and undone, by its key.
+    pub fn calls(&self, step_key: &str) -> (usize, usize) {
+        let books = self.world.books();
+        let calls = |back: bool| {
+            let entries = books.tape.entries.iter();
+            let began = entries.filter(|(_, entry)| match entry {
+                Entry::Began { key, undo, .. } => key == step_key && *undo == back,
+                _ => false,
+            });
+            began.count()
+        };
+        (calls(false), calls(true))
+    }
+
+    /// The key of the one saga with that name.
+    pub async fn key_of(&self, name: &str) -> String {
+        let query = Query {
+            name: Some(name.to_owned()),
+            limit: 2,
+            ..Query::default()
+        };
+        let found = self.store.list(query).await.unwrap();
+        assert_eq!(found.len(), 1);
+        found[0].key.clone()
+    }
+
     /// The `retry` events: attempt, tainted, left.
     pub async fn retries(&self, name: &str, key: &str) -> Vec<(u32, bool, bool)> {
         let retries = self.events(name, key).await.into_iter();
