@@ -4,9 +4,13 @@
 //! The program that dies is this binary with another task ([`program`]).
 mod books;
 mod check;
+mod image;
 mod inject;
 mod kill;
+mod limits;
+mod power;
 mod program;
+mod recording;
 mod told;
 
 use program::{TASK, Task};
@@ -16,22 +20,21 @@ use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
-use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
 use told::Fact;
 
 /// Beyond this, something hangs.
 const LONG: Duration = Duration::from_secs(60);
 
-/// One at a time: they are busy with the disk.
-async fn alone() -> MutexGuard<'static, ()> {
-    static STAGE: Mutex<()> = Mutex::const_new(());
-    STAGE.lock().await
-}
-
 /// Whether all points are wanted, instead of as many as a run in CI has time for.
 fn long() -> bool {
     std::env::var_os("SEAWALL_LONG").is_some()
+}
+
+/// Another one each time, told by whoever draws from it.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    RandomState::new().hash_one(0)
 }
 
 /// The files of a process that has ended, for another one.
@@ -80,12 +83,9 @@ impl Running {
             let line = timeout(LONG, self.lines.next_line()).await;
             let line = line.unwrap_or_else(|_| panic!("it hangs after {:?}", self.facts.last()));
             let line = line.unwrap()?;
-            if line.starts_with(['{', '"']) {
-                // The last one may have been cut off.
-                if let Ok(fact) = serde_json::from_str(&line) {
-                    self.facts.push(fact);
-                    return self.facts.last();
-                }
+            if let Some(fact) = Fact::read(&line) {
+                self.facts.push(fact);
+                return self.facts.last();
             }
         }
     }

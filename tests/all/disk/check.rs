@@ -27,6 +27,22 @@ pub async fn missing(folder: &Path, facts: &[Fact]) -> Result<(), String> {
     }
 }
 
+/// The same of the program that has no engine.
+pub fn raw_missing(folder: &Path, facts: &[Fact]) -> Result<(), String> {
+    let look = || {
+        let db = rusqlite::Connection::open(journal(folder))?;
+        let mut rows = db.prepare("SELECT n FROM raw")?;
+        let rows = rows.query_map([], |row| row.get(0))?;
+        rows.collect::<rusqlite::Result<BTreeSet<i64>>>()
+    };
+    let rows = look().map_err(|e| e.to_string())?;
+    let is_lost = |fact: &&Fact| matches!(fact, Fact::Raw(n) if !rows.contains(n));
+    match facts.iter().find(is_lost) {
+        None => Ok(()),
+        Some(fact) => Err(format!("promised, and not there: {fact:?}")),
+    }
+}
+
 pub async fn all_is_there(folder: &Path, facts: &[Fact]) {
     if let Err(why) = missing(folder, facts).await {
         panic!("{why}");

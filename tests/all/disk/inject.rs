@@ -4,7 +4,7 @@
 //! A call that fails is not done. A process that is killed there is killed before the call.
 use super::program::{Task, journal};
 use super::told::Fact;
-use super::{Running, alone, check, copy, long};
+use super::{Running, check, copy, long};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -38,16 +38,16 @@ pub fn strace(files: &[&Path], log: &Path, rest: &[String]) -> Vec<String> {
 const CALLS: &str = "write,pwrite64,fsync,fdatasync,ftruncate,unlink";
 
 /// Where a program begins.
-struct Scene {
+pub struct Scene {
     name: &'static str,
     /// The files that are there already.
-    before: TempDir,
+    pub before: TempDir,
     /// What was promised about them.
-    facts: Vec<Fact>,
+    pub facts: Vec<Fact>,
 }
 
 impl Scene {
-    fn new_file() -> Scene {
+    pub fn new_file() -> Scene {
         Scene {
             name: "a new file",
             before: tempfile::tempdir().unwrap(),
@@ -56,7 +56,7 @@ impl Scene {
     }
 
     /// There is a WAL to recover, and there are owners to clear.
-    async fn after_a_kill() -> Scene {
+    pub async fn after_a_kill() -> Scene {
         let before = tempfile::tempdir().unwrap();
         let mut running = Running::start(&task(before.path()), &[]);
         while running.facts.len() < 40 {
@@ -190,7 +190,7 @@ fn task(folder: &Path) -> Task {
     task
 }
 
-fn words(words: &[&str]) -> Vec<String> {
+pub fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
@@ -203,7 +203,6 @@ fn sample(all: usize, most: usize) -> Vec<usize> {
 
 #[tokio::test]
 async fn a_kill_at_any_write_or_sync_loses_nothing() {
-    let _alone = alone().await;
     if is_there() {
         for scene in [Scene::new_file(), Scene::after_a_kill().await] {
             scene.strike_all("signal=SIGKILL", 50).await;
@@ -213,7 +212,6 @@ async fn a_kill_at_any_write_or_sync_loses_nothing() {
 
 #[tokio::test]
 async fn a_failing_disk_at_any_write_or_sync_loses_nothing_and_nobody_hangs() {
-    let _alone = alone().await;
     if is_there() {
         for scene in [Scene::new_file(), Scene::after_a_kill().await] {
             let seen = scene.strike_all("error=EIO", 50).await;
@@ -224,7 +222,6 @@ async fn a_failing_disk_at_any_write_or_sync_loses_nothing_and_nobody_hangs() {
 
 #[tokio::test]
 async fn a_full_disk_at_any_write_loses_nothing_and_nobody_hangs() {
-    let _alone = alone().await;
     if is_there() {
         for scene in [Scene::new_file(), Scene::after_a_kill().await] {
             let seen = scene.strike_all("error=ENOSPC", 20).await;

@@ -1,14 +1,13 @@
 //! `kill -9` at random moments, again and again on the same files.
 use super::program::Task;
-use super::{Running, alone, check, copy, long};
+use super::{Running, check, copy, long, seed};
 
 /// S1, S15, S16, S26. The moment is a number of facts told, drawn anew each time: 0 is before the
 /// store is opened, and what is small is in the middle of recovery.
 #[tokio::test]
 async fn after_any_number_of_kills_all_that_was_promised_is_there_and_ends() {
-    let _alone = alone().await;
     let kills = if long() { 500 } else { 50 };
-    let seed = fastrand_seed();
+    let seed = seed();
     println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     let folder = tempfile::tempdir().unwrap();
@@ -34,9 +33,4 @@ async fn after_any_number_of_kills_all_that_was_promised_is_there_and_ends() {
         promised.len()
     );
     assert!(ended > 0);
-}
-
-fn fastrand_seed() -> u64 {
-    use std::hash::{BuildHasher as _, RandomState};
-    RandomState::new().hash_one(0)
 }

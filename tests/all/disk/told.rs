@@ -32,6 +32,14 @@ pub enum Fact {
     Over,
 }
 
+impl Fact {
+    /// From a line of the program's output, where it is one, and not cut off.
+    pub fn read(line: &str) -> Option<Fact> {
+        let is_fact = line.starts_with(['{', '"']);
+        is_fact.then(|| serde_json::from_str(line).ok()).flatten()
+    }
+}
+
 pub type Tell = Arc<dyn Fn(Fact) + Send + Sync>;
 
 #[derive(Clone)]
