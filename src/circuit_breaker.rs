@@ -76,6 +76,8 @@ mod break_time;
 mod config;
 mod machine;
 mod meter;
+#[cfg(all(test, seawall_loom))]
+mod models;
 mod policy;
 mod probes;
 mod rules;

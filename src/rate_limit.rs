@@ -56,6 +56,8 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 mod config;
+#[cfg(all(test, seawall_loom))]
+mod models;
 mod policy;
 mod state;
 

@@ -14,6 +14,9 @@
 //!
 //! Orderings: everything that takes or gives a permit is `AcqRel` on the one word, so what a call
 //! did before it left is seen by the one that gets its permit.
+#[cfg(all(test, seawall_loom))]
+mod models;
+
 use super::state::{Called, Left, Line, MAX_PLACES, ONE_PERMIT, ONE_WAITING, Room, Standing, Word};
 use crate::clock::Instant;
 use crate::event::contain;

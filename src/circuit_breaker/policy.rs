@@ -8,13 +8,10 @@ use super::{Cause, State};
 use crate::clock::{self, Instant};
 use crate::event::notify;
 use crate::policy::{Call, Enter, Exit, Outcome, Policy, Ticket};
+use crate::sync::{AtomicU64, Mutex, MutexGuard};
 use crate::{Class, Event, Name, Observer, Reason};
-use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
-use std::sync::atomic::{
-    AtomicU64,
-    Ordering::{Acquire, Release},
-};
+use std::sync::atomic::Ordering::{Acquire, Release};
 use std::{fmt, time::Duration};
 
 /// A handle on a circuit breaker. Clones share its state, so one can guard several pipelines.

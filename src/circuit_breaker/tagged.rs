@@ -7,7 +7,8 @@
 //!
 //! Generations are compared for equality alone and count in 16 bits. A late answer would be taken
 //! for a current one if its call outlived a multiple of 65,536 changes, to the very change.
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use crate::sync::AtomicU64;
+use std::sync::atomic::Ordering::SeqCst;
 
 /// The generation of a breaker's state: the upper bits of a word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,7 +84,8 @@ impl Tagged {
 
     /// Begins a generation at zero.
     pub(super) fn reset(&self, generation: Generation) {
-        self.0.store(generation.with(0), SeqCst);
+        // A swap, so that model checkers see it in one order with late changes.
+        self.0.swap(generation.with(0), SeqCst);
     }
 
     /// Takes the number away from its generation: it stays readable, and late changes fail.

@@ -10,7 +10,7 @@
 //! counts until its successor is written, so what is read is exact but for the calls that are being
 //! recorded at that moment.
 use super::snapshot::Counts;
-use super::tagged::{Generation, Tagged};
+use super::tagged::{Generation, Tagged, VALUE};
 
 /// A ring of `size` calls.
 #[derive(Debug)]
@@ -62,8 +62,8 @@ impl CountWindow {
 
     #[inline]
     pub(super) fn counts(&self) -> Counts {
-        let failures = self.failed.count.peek();
-        let slow_calls = self.slow.as_ref().map_or(0, |marks| marks.count.peek());
+        let failures = self.failed.count();
+        let slow_calls = self.slow.as_ref().map_or(0, Marks::count);
         // Last: see the module.
         let calls = calls(self.cursor.peek());
         Counts {
@@ -71,6 +71,13 @@ impl CountWindow {
             failures: failures.min(calls),
             slow_calls: slow_calls.min(calls),
         }
+    }
+
+    /// Counted bit by bit.
+    #[cfg(all(test, seawall_loom))]
+    pub(super) fn failures_marked(&self) -> u64 {
+        let ones = self.failed.bits.iter().map(|cell| cell.peek().count_ones());
+        ones.map(u64::from).sum()
     }
 
     pub(super) fn reset(&self, generation: Generation) {
@@ -123,12 +130,22 @@ impl Marks {
         let put = |bits: u64| if mark { bits | bit } else { bits & !bit };
         match cell.change(generation, put) {
             Some((old, new)) if old & bit < new & bit => {
-                self.count.increment(generation);
+                self.count.change(generation, |n| n.wrapping_add(1));
             }
+            // Whose place it was may not have been counted yet: below zero for that moment.
             Some((old, new)) if old & bit > new & bit => {
-                self.count.change(generation, |n| n.saturating_sub(1));
+                self.count.change(generation, |n| n.wrapping_sub(1));
             }
             _ => {}
+        }
+    }
+
+    /// How many are marked. What is below zero is about to be counted.
+    #[inline(always)]
+    fn count(&self) -> u64 {
+        match self.count.peek() {
+            n if n > VALUE / 2 => 0,
+            n => n,
         }
     }
 

@@ -15,8 +15,8 @@
 //! one sees the other.
 use super::snapshot::Counts;
 use super::tagged::{Generation, Tagged};
-use parking_lot::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use crate::sync::{AtomicU64, Mutex};
+use std::sync::atomic::Ordering::SeqCst;
 
 /// Calls by kind: bit 0 failed, bit 1 slow.
 type Kinds = [u64; 4];

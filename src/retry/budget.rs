@@ -1,15 +1,14 @@
+#[cfg(all(test, seawall_loom))]
+mod models;
 mod window;
 
 use crate::clock::{self, Instant};
 use crate::error::Check;
+use crate::sync::{AtomicU32, Mutex};
 use crate::{BuildError, Name};
-use parking_lot::Mutex;
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 use window::Window;

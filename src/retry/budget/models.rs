@@ -1,0 +1,27 @@
+//! Every interleaving of a few attempts that share one budget.
+use super::*;
+use loom::thread;
+
+#[test]
+fn no_deposit_is_lost_and_none_spent_twice() {
+    loom::model(|| {
+        let budget = RetryBudget::new(1.0)
+            .over(Duration::from_secs(86_400))
+            .floor_per_second(0.0)
+            .build()
+            .unwrap();
+        let now = clock::now();
+        let other = {
+            let budget = budget.clone();
+            thread::spawn(move || {
+                budget.deposit(|| now);
+                budget.withdraw(now)
+            })
+        };
+        budget.deposit(|| now);
+        let mine = budget.withdraw(now);
+        let other = other.join().unwrap();
+        let left = budget.entered(now, |books| books.available(now));
+        assert_eq!(u64::from(mine) + u64::from(other) + left, 2);
+    });
+}
