@@ -58,6 +58,7 @@ mod append;
 mod ask;
 mod create;
 mod db;
+mod heads;
 mod list;
 mod load;
 mod mail;

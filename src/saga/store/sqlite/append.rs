@@ -13,6 +13,10 @@ pub(super) const ADD_ROW: &str = "INSERT OR IGNORE INTO journal VALUES (?1, ?2, 
      ?4-(SELECT created FROM saga WHERE id=?1 AND epoch=?3 \
      AND EXISTS(SELECT 1 FROM journal WHERE saga=?1 AND seq=?2-1)), ?5, ?6)";
 
+/// The same for a saga whose [head](super::heads) is known, which is the fencing then.
+pub(super) const ADD_NEXT_ROW: &str =
+    "INSERT INTO journal VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
+
 /// For parking: where the end of a journal is missing, this row may stand behind the gap.
 const ADD_LAST_ROW: &str = "INSERT OR IGNORE INTO journal VALUES (?1, ?2, ?3, \
      ?4-(SELECT created FROM saga WHERE id=?1 AND epoch=?3 AND NOT EXISTS(\
@@ -85,13 +89,21 @@ impl Op for Append {
 impl Db<'_> {
     fn append(&mut self, append: &Append) -> Result<(), Fail> {
         if append.is_plain() {
-            return self.add_row(append);
+            return match self.heads.advance(append) {
+                Some(since) => self.add_next_row(append, since),
+                None => self.add_row(append),
+            };
         }
-        let line = self.line(append)?;
-        if matches!(append.next, Next::Park { .. }) {
-            self.add_last_row(append)?;
-        } else {
-            self.add_row(append)?;
+        let head = self.heads.advance(append);
+        self.heads.forget(append.id);
+        let line = match head {
+            Some(_) if !append.needs_names() => Line::RUNNING,
+            _ => self.line(append)?,
+        };
+        match head {
+            Some(since) => self.add_next_row(append, since)?,
+            None if matches!(append.next, Next::Park { .. }) => self.add_last_row(append)?,
+            None => self.add_row(append)?,
         }
         self.follow(append, &line)
     }
@@ -135,6 +147,18 @@ impl Db<'_> {
         )
     }
 
+    fn add_next_row(&mut self, append: &Append, since: i64) -> Result<(), Fail> {
+        let row = &append.row;
+        let body = Text(&row.body);
+        let rows =
+            self.add_next_row
+                .execute((append.id.0, row.seq, row.epoch, since, row.sum, body))?;
+        if rows == 0 {
+            self.heads.forget(append.id);
+        }
+        added(rows)
+    }
+
     fn add_last_row(&mut self, append: &Append) -> Result<(), Fail> {
         let row = &append.row;
         let body = Text(&row.body);
@@ -151,7 +175,7 @@ impl Db<'_> {
         if row.get_ref(0)? != ValueRef::Integer(append.row.epoch.into()) {
             return Err(Fail::Answer(StoreError::Fenced));
         }
-        let named = !append.consumed.is_empty() || matches!(append.next, Next::Leave { .. });
+        let named = append.needs_names();
         let text = |place| -> rusqlite::Result<String> {
             Ok(if named {
                 super::load::text(row, place)?
@@ -183,6 +207,11 @@ impl Append {
             && !self.new_run
             && !self.clear_crashes
     }
+
+    /// Whether it looks for mail.
+    fn needs_names(&self) -> bool {
+        !self.consumed.is_empty() || matches!(self.next, Next::Leave { .. })
+    }
 }
 
 /// What an append needs of its saga's line.
@@ -190,4 +219,13 @@ pub(super) struct Line {
     status: Status,
     pub(super) name: String,
     pub(super) key: String,
+}
+
+impl Line {
+    /// That of a saga that runs, for what needs no names.
+    const RUNNING: Line = Line {
+        status: Status::Running,
+        name: String::new(),
+        key: String::new(),
+    };
 }

@@ -52,6 +52,7 @@ impl Db<'_> {
         self.add_first_row
             .execute((id, row.seq, row.epoch, row.sum, Text(&row.body)))?;
         self.tally.enter(place.status);
+        self.heads.begin(SagaId(id), new);
         Ok(Created::New {
             id: SagaId(id),
             mail,

@@ -1,5 +1,6 @@
 //! What the writing thread works with: the connection, the statements of every saga's life, and how
 //! far a failure reaches.
+use super::heads::Heads;
 use super::tally::Tally;
 use super::{Counts, StoreError};
 use rusqlite::{Connection, ErrorCode, Statement, Transaction, TransactionBehavior};
@@ -8,7 +9,9 @@ pub(super) struct Db<'c> {
     pub(super) conn: &'c Connection,
     pub(super) tally: Tally,
     stored: Tally,
+    pub(super) heads: Heads,
     pub(super) add_row: Statement<'c>,
+    pub(super) add_next_row: Statement<'c>,
     pub(super) add_saga: Statement<'c>,
     pub(super) add_first_row: Statement<'c>,
     pub(super) follow: Statement<'c>,
@@ -48,7 +51,9 @@ impl<'c> Db<'c> {
             conn,
             tally,
             stored: tally,
+            heads: Heads::default(),
             add_row: conn.prepare(super::append::ADD_ROW)?,
+            add_next_row: conn.prepare(super::append::ADD_NEXT_ROW)?,
             add_saga: conn.prepare(super::create::ADD_SAGA)?,
             add_first_row: conn.prepare(super::create::ADD_FIRST_ROW)?,
             follow: conn.prepare(super::append::FOLLOW)?,
@@ -73,7 +78,10 @@ impl<'c> Db<'c> {
         });
         match done {
             Ok(()) => self.stored = self.tally,
-            Err(_) => self.tally = self.stored,
+            Err(_) => {
+                self.tally = self.stored;
+                self.heads.forget_all();
+            }
         }
         done
     }

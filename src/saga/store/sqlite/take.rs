@@ -83,6 +83,7 @@ impl Db<'_> {
         let sql = "UPDATE saga SET owner=?2, epoch=epoch+1, status=0, due=NULL, reason=NULL \
                    WHERE id=?1";
         self.conn.prepare_cached(sql)?.execute((id.0, owner.0))?;
+        self.heads.forget(id);
         self.tally.leave(was);
         self.tally.enter(Status::Running);
         Ok(was)
@@ -134,11 +135,13 @@ impl Db<'_> {
             Some(id) => {
                 let sql = "UPDATE saga SET owner=NULL, due=0 WHERE id=?1 AND owner=?2";
                 self.conn.prepare_cached(sql)?.execute((id.0, owner.0))?;
+                self.heads.forget(id);
             }
             None => {
                 let sql = "UPDATE saga SET owner=NULL, due=0 \
                            WHERE status <> 3 AND status=0 AND owner=?1";
                 self.conn.prepare_cached(sql)?.execute([owner.0])?;
+                self.heads.forget_all();
             }
         }
         Ok(())
