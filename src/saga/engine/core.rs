@@ -234,7 +234,8 @@ impl Core {
         let core = self.clone();
         let mut tasks = self.tasks.lock();
         while tasks.try_join_next().is_some() {}
-        tasks.spawn(async move { drive::drive(core, task, place).await });
+        // Boxed: a task's future is copied a dozen times on its way, and this one has kilobytes.
+        tasks.spawn(Box::pin(drive::drive(core, task, place)));
     }
 
     pub(super) fn spawn_other(&self, task: impl Future<Output = ()> + Send + 'static) {

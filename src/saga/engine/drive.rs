@@ -140,8 +140,8 @@ impl Drive {
     async fn run(&mut self, task: Task) -> Stop {
         let done = match task {
             Task::New(new) => self.begin(new).await,
-            Task::Old(claimed, commands) => self.resume(*claimed, commands, false).await,
-            Task::Fits(claimed) => self.resume(*claimed, Vec::new(), true).await,
+            Task::Old(claimed, commands) => Box::pin(self.resume(*claimed, commands, false)).await,
+            Task::Fits(claimed) => Box::pin(self.resume(*claimed, Vec::new(), true)).await,
         };
         match done {
             Ok(never) => match never {},
@@ -374,13 +374,10 @@ impl Drive {
 
     /// `<uid>`, which with an operation's number is a step's key.
     pub(super) fn step_keys(&self) -> String {
-        self.uid
-            .iter()
-            .fold(String::with_capacity(40), |mut hex, byte| {
-                use std::fmt::Write as _;
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            })
+        let halves = self.uid.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        let mut hex = String::with_capacity(32);
+        hex.extend(halves.filter_map(|half| char::from_digit(half.into(), 16)));
+        hex
     }
 
     /// Everything settles now; nothing is tried again.

@@ -139,7 +139,7 @@ pub(super) async fn run(d: &mut Drive, journal: &[Event], stuck: bool) -> Result
             d.replies.extend(refused);
             Err(d.park(park).await)
         }
-        Ok(Course::Back) => backward::run_with(d, steps).await,
+        Ok(Course::Back) => Box::pin(backward::run_with(d, steps)).await,
         Ok(Course::Again) => Err(Stop::Left),
     }
 }

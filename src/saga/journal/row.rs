@@ -32,7 +32,9 @@ impl Row {
         at: i64,
         events: &[Event],
     ) -> serde_json::Result<Row> {
-        let body = serde_json::to_vec(events)?;
+        // Room for most rows, so that it does not grow on its way.
+        let mut body = Vec::with_capacity(256);
+        serde_json::to_writer(&mut body, events)?;
         let sum = checksum(uid, seq, epoch, at, &body);
         Ok(Row {
             seq,
