@@ -1,8 +1,8 @@
 //! Durable sagas of three steps, as markdown: how many a second, their bytes, and a restart.
 //!
 //! `cargo bench --manifest-path benches/peers/Cargo.toml --bench sagas [-- [--quick] [PART]]`, where
-//! PART is `table`, `bytes` or `restart`; without one, all three. `--quick` is for a check that it
-//! runs: short rounds, few sagas, no peers.
+//! PART is `table`, `bytes` or `restart`; without one, all three. `ours` is the table without the
+//! peers. `--quick` is for a check that it runs: short rounds, few sagas, no peers.
 use seawall_peers::sagas::ours::Ours;
 use seawall_peers::sagas::peer::{self, Peer};
 use seawall_peers::sagas::table::{self, Row};
@@ -26,7 +26,8 @@ fn main() -> Result<(), Error> {
         .filter(|a| *a != "--quick")
         .collect();
     match words[..] {
-        ["table"] => rates(quick),
+        ["table"] => rates(quick, !quick),
+        ["ours"] => rates(quick, false),
         ["bytes"] => bytes(quick),
         ["restart"] => restarts(quick),
         // A process that is left in the middle of its sagas, and the one after it.
@@ -42,7 +43,7 @@ fn main() -> Result<(), Error> {
             words.extend(quick.then_some("--quick"));
             again(&words)
         }),
-        _ => Err("give nothing, or one of: table, bytes, restart; and --quick".into()),
+        _ => Err("give nothing, or one of: table, ours, bytes, restart; and --quick".into()),
     }
 }
 
@@ -62,7 +63,7 @@ fn folder() -> Result<tempfile::TempDir, Error> {
     Ok(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?)
 }
 
-fn rates(quick: bool) -> Result<(), Error> {
+fn rates(quick: bool, peers: bool) -> Result<(), Error> {
     let folder = folder()?;
     let folder = folder.path();
     let sample = folder.join("sample.db");
@@ -85,7 +86,7 @@ fn rates(quick: bool) -> Result<(), Error> {
             raw::Loop::create(&folder.join("loop.db"), &rows)?,
         ),
     ];
-    if !quick {
+    if peers {
         let program = peer::build()?;
         for who in ["cano", "duroxide", "steno"] {
             table.push(Row::new(who, Peer::start(&program, who, folder)?));
@@ -105,7 +106,7 @@ fn rates(quick: bool) -> Result<(), Error> {
     for (when, (appended, over)) in [("before", before), ("after", after)] {
         println!("fdatasync {when}: {appended:.0?} (a page appended), {over:.0?} (written over).");
     }
-    println!("{}", if quick { "" } else { NOTES });
+    println!("{}", if peers { NOTES } else { "" });
     Ok(())
 }
 
