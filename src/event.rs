@@ -31,6 +31,11 @@
 //! # Ok::<_, seawall::BuildError>(())
 //! # }).unwrap();
 //! ```
+#[cfg(feature = "saga")]
+mod saga;
+#[cfg(feature = "saga")]
+pub use saga::{SagaEvent, SagaEventKind};
+
 use crate::{Class, Name, Rejected, circuit_breaker};
 use std::{panic::AssertUnwindSafe, time::Duration};
 
@@ -121,6 +126,19 @@ pub enum Event<'a> {
         step: Name,
         /// What came of it.
         outcome: UndoOutcome<'a>,
+    },
+    /// Something happened to a durable saga. Told to the observer of its
+    /// [engine](crate::saga::Builder::observer).
+    #[cfg(feature = "saga")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "saga")))]
+    Saga(&'a SagaEvent<'a>),
+    /// The store of a saga engine has closed: nothing is written any more, and the sagas go on when
+    /// it is opened anew.
+    #[cfg(feature = "saga")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "saga")))]
+    StoreClosed {
+        /// Why.
+        cause: &'a crate::saga::StoreError,
     },
 }
 

@@ -30,6 +30,19 @@
 //! | [`Undo`](Event::Undo), undone | `undone` | info | `scope`, `step`, `attempts` |
 //! | [`Undo`](Event::Undo), to be tried again | `undo_retrying` | warn | `scope`, `step`, `attempt`, `error` |
 //! | [`Undo`](Event::Undo), left | `undo_left` | error | `scope`, `step`, `attempts`, `error` |
+//! | `Saga`, `Started` | `saga_started` | debug | `id`, `saga`, `key` |
+//! | `Saga`, `Resumed` | `saga_resumed` | debug | `id`, `saga`, `key` |
+//! | `Saga`, `AttemptEnded` | `saga_attempt_ended` | debug | `id`, `saga`, `key`, `op`, `step`, `attempt`, `outcome` |
+//! | `Saga`, `Waiting` | `saga_waiting` | debug | `id`, `saga`, `key`, `op`, `step`, `policy` if one holds it, `until`, `undo` |
+//! | `Saga`, `Undone` | `saga_undone` | info | `id`, `saga`, `key`, `op`, `step`, `attempt` |
+//! | `Saga`, `UndoFailed` | `saga_undo_failed` | warn | `id`, `saga`, `key`, `op`, `step`, `attempt`, `error` |
+//! | `Saga`, `Stuck` | `saga_stuck` | error | `id`, `saga`, `key`, `kind`, `why` |
+//! | `Saga`, `Ended` | `saga_ended` | debug if finished, info if compensated, else warn | `id`, `saga`, `key`, `status` |
+//! | `StoreClosed` | `saga_store_closed` | error | `cause` |
+//!
+//! The events of durable sagas (feature `saga`) come from
+//! `saga::Builder::observer`; their `source` is `saga engine`. Errors and reasons are the texts that
+//! steps answered with; inputs, commands and outputs are in none of them.
 //!
 #![cfg_attr(
     feature = "metrics",
@@ -54,6 +67,14 @@
 //! | `seawall_breaker_state` | gauge | `policy` | 0 closed, 1 half-open, 2 open, 3 isolated, 4 disabled, 5 metrics-only |
 //! | `seawall_stale_served_total` | counter | `policy` | failed calls answered with an earlier answer |
 //! | `seawall_undo_total` | counter | `scope`, `step`, `outcome` | compensations tried: `undone`, `retrying`, `left` |
+//! | `seawall_sagas_started_total` | counter | `saga` | sagas that were written down |
+//! | `seawall_sagas_resumed_total` | counter | `saga` | sagas taken into memory again |
+//! | `seawall_saga_attempts_total` | counter | `saga`, `step`, `outcome` | attempts of steps that ended |
+//! | `seawall_saga_waits_total` | counter | `saga`, `step`, `policy` | waits of steps before an attempt; no policy: a backoff |
+//! | `seawall_saga_undo_total` | counter | `saga`, `step`, `outcome` | attempts of compensations: `undone`, `failed` |
+//! | `seawall_sagas_stuck_total` | counter | `saga`, `kind` | sagas parked for an operator |
+//! | `seawall_sagas_ended_total` | counter | `saga`, `status` | sagas that ended |
+//! | `seawall_saga_stores_closed_total` | counter | | stores that closed |
 //!
 //! | label | values |
 //! |---|---|
@@ -61,6 +82,9 @@
 //! | `why` | `attempts`, `budget`, `deadline`, `not_repeatable` |
 //! | `reason` | `circuit_open`, `circuit_isolated`, `bulkhead_full`, `queue_timeout`, `rate_limited`, `exceeds_burst`, `timed_out`, `deadline_too_close`, `expired`, `no_timer`, `other` |
 //! | `from`, `to` | `closed`, `open`, `half_open`, `isolated`, `disabled`, `metrics_only` |
+//! | `outcome` of an attempt | `done`, `refused`, `transient`, `unknown`, `never_applied`, `held` |
+//! | `kind` | `code`, `forward`, `backward`, `unknown`, `saga`, `crashes`, `damage` |
+//! | `status` | `finished`, `compensated`, `compensated_with_exceptions`, `forced` |
 //! | `running` | `true`: an attempt was cut; `false`: a wait |
 #![cfg_attr(
     all(feature = "tracing", feature = "metrics"),

@@ -19,6 +19,19 @@ pub(super) fn class(class: Class) -> &'static str {
     }
 }
 
+#[cfg(feature = "saga")]
+pub(super) fn attempt(failure: Option<crate::saga::FailureKind>) -> &'static str {
+    use crate::saga::FailureKind;
+    match failure {
+        None => "done",
+        Some(FailureKind::Refused) => "refused",
+        Some(FailureKind::Transient) => "transient",
+        Some(FailureKind::Unknown) => "unknown",
+        Some(FailureKind::NeverApplied) => "never_applied",
+        Some(FailureKind::Held) => "held",
+    }
+}
+
 pub(super) fn why(why: GaveUp) -> &'static str {
     match why {
         GaveUp::Attempts => "attempts",

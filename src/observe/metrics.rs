@@ -1,3 +1,6 @@
+#[cfg(feature = "saga")]
+mod saga;
+
 use super::label;
 use crate::circuit_breaker::State;
 use crate::event::UndoOutcome;
@@ -8,7 +11,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// Counts events by the `metrics` crate's recorder, as the tables in [`observe`](super) say.
 ///
-/// One for all pipelines will do; clones are the same one. Breakers of the same name share a gauge,
+/// One for all pipelines and saga engines will do; clones are the same one. Breakers of the same name share a gauge,
 /// which follows the one that has changed most often: name them apart, and make a new observer
 /// where breakers are built anew under their old names.
 ///
@@ -35,6 +38,10 @@ impl MetricsObserver {
     /// One that describes its metrics to the recorder, which should be installed by now.
     pub fn new() -> Self {
         for (name, what) in COUNTERS {
+            describe_counter!(name, what);
+        }
+        #[cfg(feature = "saga")]
+        for (name, what) in saga::COUNTERS {
             describe_counter!(name, what);
         }
         describe_gauge!(
@@ -141,6 +148,10 @@ impl Observer for MetricsObserver {
                 let labels = [("scope", scope), ("step", step), ("outcome", outcome)];
                 counter!("seawall_undo_total", &labels)
             }
+            #[cfg(feature = "saga")]
+            Event::Saga(event) => return saga::count(event),
+            #[cfg(feature = "saga")]
+            Event::StoreClosed { .. } => counter!("seawall_saga_stores_closed_total"),
         }
         .increment(1);
     }

@@ -1,3 +1,6 @@
+#[cfg(feature = "saga")]
+mod saga;
+
 use super::label;
 use crate::circuit_breaker::State;
 use crate::event::UndoOutcome;
@@ -83,6 +86,12 @@ impl Observer for TracingObserver {
                 step,
                 outcome,
             } => undo(source, scope.as_str(), step.as_str(), outcome),
+            #[cfg(feature = "saga")]
+            Event::Saga(event) => saga::log(source, event),
+            #[cfg(feature = "saga")]
+            Event::StoreClosed { cause } => {
+                error!(target: "seawall", source, %cause, "saga_store_closed");
+            }
         }
     }
 }

@@ -56,6 +56,7 @@ mod start;
 mod stats;
 mod suspects;
 mod timer;
+mod told;
 mod turns;
 
 pub use builder::{Builder, EngineError, StepBuilder};

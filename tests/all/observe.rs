@@ -1,5 +1,7 @@
 //! The ready-made observers: every name, field and label they tell, against a golden file; and the
 //! order in which a call's events arrive.
+mod sagas;
+
 use crate::support::{MS, S};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use proptest::prelude::*;
@@ -7,6 +9,7 @@ use seawall::circuit_breaker::{Cause, State};
 use seawall::event::{GaveUp, UndoOutcome};
 use seawall::observe::{MetricsObserver, TracingObserver, both};
 use seawall::retry::Backoff;
+use seawall::saga::StoreError;
 use seawall::{Class, Event, Name, Observer, Pipeline, Reason, Rejected, Retry, Timeout};
 use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex};
@@ -231,7 +234,11 @@ fn samples(refusals: &[Rejected]) -> Vec<Event<'_>> {
 #[test]
 fn every_name_field_and_label_is_that_of_the_golden_file() {
     let lines = Lines::default();
-    let refusals = refusals();
+    let (refusals, sagas) = (refusals(), sagas::samples());
+    let cause = &StoreError::Closed("ENOSPC".into());
+    let mut events = samples(&refusals);
+    events.extend(sagas.iter().map(Event::Saga));
+    events.push(Event::StoreClosed { cause });
     let mut text = String::new();
     metrics::with_local_recorder(&lines.clone(), || {
         tracing::subscriber::with_default(lines.clone(), || {
@@ -243,7 +250,7 @@ fn every_name_field_and_label_is_that_of_the_golden_file() {
                 }
             };
             note(String::from("described"));
-            for event in samples(&refusals) {
+            for event in events {
                 observer.on_event("catalog".into(), &event);
                 let debug = format!("{event:?}");
                 let title = debug.split([' ', '(', '{']).next().unwrap_or_default();

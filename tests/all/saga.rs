@@ -6,6 +6,7 @@ mod gate;
 mod golden;
 mod life;
 mod model;
+mod observed;
 mod operator;
 mod policies;
 mod restarts;

@@ -4,9 +4,11 @@ use super::{
     link::{Held, Link},
     turns::text,
 };
+use crate::event::SagaEventKind;
 use crate::saga::{
     journal::{Raw, StuckKind},
     step::{ErasedStep, Failure, FailureKind, OnUnknown, StepContext, StepRetry, Verdict},
+    store::SagaId,
 };
 use futures_util::FutureExt as _;
 use std::{
@@ -69,6 +71,8 @@ pub(super) struct Action {
     pub(super) step: Arc<dyn ErasedStep>,
     pub(super) name: String,
     pub(super) cmd: Raw,
+    pub(super) saga_id: SagaId,
+    pub(super) saga_name: Arc<str>,
     pub(super) saga_key: Arc<str>,
     pub(super) step_key: String,
     pub(super) op: u32,
@@ -131,7 +135,17 @@ impl Action {
                     return self.give_up(error);
                 }
                 self.used = self.used.saturating_add(1);
-                let failure = match self.attempt(&retry).await {
+                let attempted = self.attempt(&retry).await;
+                let ended = attempted.as_ref().map(|out| out.as_ref().err());
+                if let Ok(failure) = ended {
+                    self.tell(|op, step| SagaEventKind::AttemptEnded {
+                        op,
+                        step,
+                        attempt: self.used,
+                        failure: failure.map(Failure::kind),
+                    });
+                }
+                let failure = match attempted {
                     Ok(Ok(out)) => {
                         return Settled::Done {
                             out,
@@ -282,12 +296,22 @@ impl Action {
             let was = was.as_deref();
             let undoing = async { Ok(self.step.undo(&self.cmd, cx, was)?.await) };
             let failure = match guarded(retry.timeout, undoing).await {
-                Ok(Ok(())) => return Settled::Undone,
+                Ok(Ok(())) => {
+                    let attempt = self.used;
+                    self.tell(|op, step| SagaEventKind::Undone { op, step, attempt });
+                    return Settled::Undone;
+                }
                 Ok(Err(failure)) => failure,
                 Err(why) => return self.misfit(why),
             };
             let held = failure.held().cloned();
             let error = failure.into_error();
+            self.tell(|op, step| SagaEventKind::UndoFailed {
+                op,
+                step,
+                attempt: self.used,
+                error: &error,
+            });
             let (wait, refused_by) = match held {
                 Some(held) => {
                     self.used = self.used.saturating_sub(1);
@@ -323,6 +347,15 @@ impl Action {
             Mode::Ending if !undoing => return Some(self.give_up(error.to_owned())),
             Mode::Drain => return Some(self.write_down(wait, error, refused_by)),
             Mode::Ending | Mode::Go => {}
+        }
+        if !wait.is_zero() {
+            self.tell(|op, step| SagaEventKind::Waiting {
+                op,
+                step,
+                policy: refused_by.as_deref(),
+                until: self.core.later(wait),
+                undo: undoing,
+            });
         }
         if wait >= LONG {
             return Some(self.write_down(wait, error, refused_by));

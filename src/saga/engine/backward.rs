@@ -234,6 +234,8 @@ pub(super) fn action(
         step: step.clone(),
         name: name.to_owned(),
         cmd,
+        saga_id: d.id,
+        saga_name: d.name.clone(),
         saga_key: d.key.clone(),
         step_key: format!("{step_keys}/{op}"),
         op,

@@ -10,7 +10,7 @@ use super::{
     turns::Code,
 };
 use crate::{
-    BuildError, Name,
+    BuildError, Name, Observer,
     error::Check,
     saga::{
         flow::{Abort, ChildRef, Context, Flow, Saga, SagaRef},
@@ -51,6 +51,7 @@ pub struct Builder<App> {
     max_of: HashMap<&'static str, usize>,
     crash_limit: u32,
     retention: Retention,
+    observer: Option<Arc<dyn Observer>>,
     check: Check,
 }
 
@@ -91,6 +92,7 @@ impl<App: Send + Sync + 'static> Builder<App> {
                 age: Duration::from_secs(7 * 24 * 60 * 60),
                 at_most: None,
             },
+            observer: None,
             check: Check::new(Name::from_static("saga engine")),
         }
     }
@@ -239,6 +241,34 @@ impl<App: Send + Sync + 'static> Builder<App> {
         self
     }
 
+    /// Who hears of this engine's sagas. Default: nobody, at the price of a branch.
+    ///
+    /// ```
+    /// use seawall::{Event, Name, event::SagaEventKind};
+    /// use seawall::saga::{Abort, Engine, Flow, MemoryStore};
+    /// use std::sync::{Arc, Mutex};
+    ///
+    /// # tokio_test::block_on(async {
+    /// let told = Arc::new(Mutex::new(Vec::new()));
+    /// let log = told.clone();
+    /// let mut b = Engine::builder((), MemoryStore::new());
+    /// b.observer(move |_: Name, event: &Event<'_>| {
+    ///     if let Event::Saga(saga) = event && let SagaEventKind::Ended { status } = saga.kind {
+    ///         log.lock().unwrap().push(format!("{} {}: {status}", saga.name, saga.key));
+    ///     }
+    /// });
+    /// let nothing = b.saga("nothing", |_: Flow, (): ()| async { Ok::<_, Abort>(()) });
+    /// let engine = b.build().await?;
+    /// engine.start(nothing, "k", ()).await?.outcome().await?;
+    /// assert_eq!(*told.lock().unwrap(), ["nothing k: finished"]);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn observer(&mut self, observer: impl Observer) -> &mut Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
     /// What tells the time of the journal, and of timers and deadlines. For tests.
     pub fn wall_clock(
         &mut self,
@@ -313,6 +343,7 @@ impl<App: Send + Sync + 'static> Builder<App> {
             crash_limit: self.crash_limit,
             max_running: self.max_running,
             max_of: self.max_of,
+            observer: self.observer,
         });
         // It answers, or the engine is not there.
         core.store.heartbeat(core.owner).await?;

@@ -6,6 +6,7 @@ use super::{
     stats::Ends,
     turns::Code,
 };
+use crate::Observer;
 use crate::saga::{
     flow::Flow,
     step::Steps,
@@ -61,6 +62,7 @@ pub(in crate::saga) struct Core {
     pub(super) suspects: Arc<tokio::sync::Mutex<()>>,
     pub(super) closed: watch::Sender<Option<StoreError>>,
     pub(super) ends: Ends,
+    pub(super) observer: Option<Arc<dyn Observer>>,
     running: Mutex<Running>,
     in_memory: AtomicUsize,
     empty: Notify,
@@ -90,6 +92,7 @@ pub(super) struct Setup {
     pub(super) crash_limit: u32,
     pub(super) max_running: usize,
     pub(super) max_of: HashMap<&'static str, usize>,
+    pub(super) observer: Option<Arc<dyn Observer>>,
 }
 
 /// A saga's place in memory; given back when dropped.
@@ -117,6 +120,7 @@ impl Core {
             suspects: Arc::default(),
             closed: watch::Sender::new(None),
             ends: Ends::default(),
+            observer: setup.observer,
             running: Mutex::default(),
             in_memory: AtomicUsize::new(0),
             empty: Notify::new(),
@@ -284,7 +288,7 @@ impl Core {
 
     /// Nothing more can be written: everyone who waits is told.
     pub(super) fn close(&self, cause: &StoreError) {
-        self.closed.send_if_modified(|closed| {
+        let first = self.closed.send_if_modified(|closed| {
             let first = closed.is_none();
             if first {
                 *closed = Some(cause.clone());
@@ -294,6 +298,9 @@ impl Core {
         *self.waiters.lock() = None;
         for link in self.running.lock().links.values() {
             link.nudge();
+        }
+        if first {
+            self.tell_closed(cause);
         }
     }
 

@@ -11,6 +11,7 @@ use super::{
     start::{self, NewTask, StartError},
     turns::text,
 };
+use crate::event::SagaEventKind;
 use crate::saga::{
     journal::{Event, Phase, Row, StuckKind, View},
     store::{Append, Claimed, Letter, Next, SagaId, Status, StoreError},
@@ -231,6 +232,7 @@ impl Drive {
             self.run_alone(claimed.crashed_alone, claimed.crashes)
                 .await?;
         }
+        self.tell(|| SagaEventKind::Resumed);
         match self.view.phase {
             Phase::Backward => {
                 if self.view.stuck.is_some() {
@@ -282,7 +284,10 @@ impl Drive {
         let row = Row::encode(&self.uid, self.seq, self.epoch, now, &events)
             .map_err(|e| Stop::Store(StoreError::Read(e.to_string().into())))?;
         match self.new.take() {
-            Some(new) => start::create(self, new, row, next).await?,
+            Some(new) => {
+                start::create(self, new, row, next).await?;
+                self.tell(|| SagaEventKind::Started);
+            }
             None => {
                 let letters = self.letter_to_parent(&events, now);
                 let parent = letters
@@ -346,7 +351,11 @@ impl Drive {
             kind,
             op,
         });
-        self.repark(kind, why).await
+        let stop = self.repark(kind, why).await;
+        if let Stop::End(End::Stuck { kind, why }) = &stop {
+            self.tell(|| SagaEventKind::Stuck { kind: *kind, why });
+        }
+        stop
     }
 
     /// Parks it with what its journal has already.
@@ -367,7 +376,10 @@ impl Drive {
             _ => Status::Compensated,
         };
         match self.flush(Next::End { status }).await {
-            Ok(()) => Stop::End(End::of(&self.view)),
+            Ok(()) => {
+                self.tell(|| SagaEventKind::Ended { status });
+                Stop::End(End::of(&self.view))
+            }
             Err(stop) => stop,
         }
     }

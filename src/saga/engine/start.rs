@@ -9,6 +9,7 @@ use super::{
     drive::{Drive, Stop, Task},
     handle::{End, Handle},
 };
+use crate::event::SagaEventKind;
 use crate::saga::{
     flow::SagaRef,
     journal::{Event, FORMAT, Parent, Raw, Row},
@@ -276,6 +277,7 @@ impl Core {
         });
         match created.await {
             Ok(Created::New { id, .. }) => {
+                self.tell_of((id, new.name, &new.key), || SagaEventKind::Started);
                 let (tell, end) = oneshot::channel();
                 self.wait_for(id, tell);
                 let _ = new.reply.send(Ok(Started { id, end: Some(end) }));

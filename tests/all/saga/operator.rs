@@ -1,7 +1,7 @@
 //! What operators see and do: every command in every state, lists, timelines, bulk, telemetry.
 mod bulk;
 mod commands;
-mod desk;
+pub mod desk;
 mod list;
 mod sqlite;
 mod status;
