@@ -31,6 +31,7 @@ seawall = { path = "SEAWALL", features = ["saga"] }
 futures-util = { version = "0.3", default-features = false, features = ["std"] }
 serde = { version = "1", features = ["derive"] }
 tokio = { version = "1", features = ["macros"] }
+tower-layer = "0.3"
 tower-service = "0.3"
 "#;
 

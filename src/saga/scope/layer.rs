@@ -45,74 +45,129 @@ impl ScopeSaga {
     /// assert_eq!(error.to_string(), "card declined (`saga`: undone: `reserve_stock`)");
     /// # });
     /// ```
-    pub fn layer<U>(&self, step: impl Into<Name>, undo: U) -> StepLayer<U> {
+    pub fn layer<Req, Resp, U, Undoing, T, X>(
+        &self,
+        step: impl Into<Name>,
+        undo: U,
+    ) -> StepLayer<Req, Resp>
+    where
+        Req: Clone + Send + 'static,
+        Resp: Clone + Send + 'static,
+        U: Fn(Req, Outcome<Resp>) -> Undoing + Send + Sync + 'static,
+        Undoing: Future<Output = Result<T, X>> + Send + 'static,
+        X: fmt::Display,
+    {
+        let (saga, step, undo) = (self.share(), step.into(), Arc::new(undo));
+        let note = move |request: Req, was: Outcome<Resp>| {
+            let undo = undo.clone();
+            saga.on_abort(step, move || undo(request.clone(), was.clone()));
+        };
         StepLayer {
-            saga: self.share(),
-            step: step.into(),
-            undo: Arc::new(undo),
+            step,
+            note: Arc::new(note),
         }
     }
 }
 
-/// Makes a service a step of a scope, see [`ScopeSaga::layer`]. Clones are the same step.
-pub struct StepLayer<U> {
-    saga: ScopeSaga,
+/// Registers the compensation of one call.
+type Note<Req, Resp> = Arc<dyn Fn(Req, Outcome<Resp>) + Send + Sync>;
+
+/// Makes a tower service a step of a scope; made by [`ScopeSaga::layer`]. Clones are the same step.
+///
+/// Place it outermost, around the policies, so that it hears what they say: a call that they refuse
+/// before it is sent is no step, and nothing is undone for it. The service's error is a
+/// [`std::error::Error`]; a boxed one becomes one with `.map_err(std::io::Error::other)`. In a durable
+/// saga a service is registered with the builder instead, by `Builder::service`.
+///
+/// ```
+/// use seawall::{CircuitBreaker, saga::{self, Outcome}};
+/// use std::io::{Error, Result};
+/// use tower::{BoxError, ServiceBuilder, ServiceExt};
+///
+/// async fn reserve(sku: &str) -> Result<u32> { Ok(7) }
+/// async fn release(sku: &str, hold: Outcome<u32>) -> Result<()> {
+///     assert_eq!((sku, hold), ("A1", Outcome::Done(7)));
+///     Ok(())
+/// }
+/// async fn charge(cents: u64) -> Result<()> { Err(Error::other("card declined")) }
+/// async fn refund(cents: u64, _: Outcome<()>) -> Result<()> { Ok(()) }
+///
+/// # tokio_test::block_on(async {
+/// let breaker = CircuitBreaker::new("payments").consecutive_failures(5).build()?;
+/// let placed = saga::scope(async |saga| {
+///     let stock = ServiceBuilder::new()
+///         .layer(saga.layer("reserve_stock", release))
+///         .service_fn(reserve);
+///     let payments = ServiceBuilder::new()
+///         .layer(saga.layer("charge_payment", refund))
+///         .layer(breaker.layer())
+///         .service_fn(charge);
+///     let hold = stock.oneshot("A1").await?;
+///     payments.oneshot(990).await?;
+///     Ok::<_, BoxError>(hold)
+/// });
+/// assert_eq!(
+///     placed.await.unwrap_err().to_string(),
+///     "card declined (`saga`: undone: `reserve_stock`, `charge_payment`)",
+/// );
+/// # Ok::<_, BoxError>(())
+/// # }).unwrap();
+/// ```
+pub struct StepLayer<Req, Resp> {
     step: Name,
-    undo: Arc<U>,
+    note: Note<Req, Resp>,
 }
 
-impl<U> Clone for StepLayer<U> {
+impl<Req, Resp> Clone for StepLayer<Req, Resp> {
     fn clone(&self) -> Self {
-        StepLayer {
-            saga: self.saga.share(),
-            step: self.step,
-            undo: self.undo.clone(),
-        }
+        let (step, note) = (self.step, self.note.clone());
+        StepLayer { step, note }
     }
 }
 
-impl<U> fmt::Debug for StepLayer<U> {
+impl<Req, Resp> fmt::Debug for StepLayer<Req, Resp> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "StepLayer({:?})", self.step)
     }
 }
 
-impl<S, U> Layer<S> for StepLayer<U> {
-    type Service = StepService<S, U>;
+/// The bounds are those of the service, so that one that does not fit is told here, and why, and not
+/// where it is called.
+impl<S, Req, Resp> Layer<S> for StepLayer<Req, Resp>
+where
+    S: Service<Req, Response = Resp>,
+    S::Error: std::error::Error + 'static,
+{
+    type Service = StepService<S, Req, Resp>;
 
-    fn layer(&self, inner: S) -> StepService<S, U> {
+    fn layer(&self, inner: S) -> StepService<S, Req, Resp> {
         let layer = self.clone();
         StepService { inner, layer }
     }
 }
 
-/// A service that is a step of a scope, see [`ScopeSaga::layer`].
+/// A service that is a step of a scope, see [`StepLayer`].
 #[derive(Debug)]
-pub struct StepService<S, U> {
+pub struct StepService<S, Req, Resp> {
     inner: S,
-    layer: StepLayer<U>,
+    layer: StepLayer<Req, Resp>,
 }
 
-impl<S: Clone, U> Clone for StepService<S, U> {
+impl<S: Clone, Req, Resp> Clone for StepService<S, Req, Resp> {
     fn clone(&self) -> Self {
-        StepService {
-            inner: self.inner.clone(),
-            layer: self.layer.clone(),
-        }
+        let (inner, layer) = (self.inner.clone(), self.layer.clone());
+        StepService { inner, layer }
     }
 }
 
-impl<S, U, Req, Undoing, T, X> Service<Req> for StepService<S, U>
+impl<S, Req, Resp> Service<Req> for StepService<S, Req, Resp>
 where
-    S: Service<Req> + Clone,
-    S::Response: Clone + Send + 'static,
+    S: Service<Req, Response = Resp> + Clone,
     S::Error: std::error::Error + 'static,
-    Req: Clone + Send + 'static,
-    U: Fn(Req, Outcome<S::Response>) -> Undoing + Send + Sync + 'static,
-    Undoing: Future<Output = Result<T, X>> + Send + 'static,
-    X: fmt::Display,
+    Req: Clone,
+    Resp: Clone,
 {
-    type Response = S::Response;
+    type Response = Resp;
     type Error = S::Error;
     type Future = StepRun<S, Req>;
 
@@ -121,18 +176,12 @@ where
     }
 
     fn call(&mut self, request: Req) -> StepRun<S, Req> {
-        let (StepLayer { saga, step, undo }, kept) = (self.layer.clone(), request.clone());
         StepRun {
+            note: Some((self.layer.note.clone(), request.clone())),
             call: ReadyCall::new(self.inner.clone(), request),
-            note: Some(Box::new(move |was: Outcome<S::Response>| {
-                saga.on_abort(step, move || undo(kept.clone(), was.clone()));
-            })),
         }
     }
 }
-
-/// Registers the compensation.
-type Note<Resp> = Box<dyn FnOnce(Outcome<Resp>) + Send>;
 
 /// A call of a [`StepService`]. It readies a clone of the service, and calls that one.
 ///
@@ -144,7 +193,7 @@ pub struct StepRun<S: Service<Req>, Req> {
     #[pin]
     call: ReadyCall<S, Req>,
     /// Until the step is settled.
-    note: Option<Note<S::Response>>,
+    note: Option<(Note<Req, S::Response>, Req)>,
 }
 
 impl<S, Req> Future for StepRun<S, Req>
@@ -166,8 +215,8 @@ where
                 _ => Some(Outcome::Unknown),
             },
         };
-        if let (Some(note), Some(was)) = (this.note.take(), was) {
-            note(was);
+        if let (Some((note, request)), Some(was)) = (this.note.take(), was) {
+            note(request, was);
         }
         Poll::Ready(answer)
     }
@@ -177,8 +226,8 @@ where
 impl<S: Service<Req>, Req> PinnedDrop for StepRun<S, Req> {
     fn drop(self: Pin<&mut Self>) {
         let this = self.project();
-        if let Some(note) = this.note.take().filter(|_| this.call.was_called()) {
-            note(Outcome::Unknown);
+        if let Some((note, request)) = this.note.take().filter(|_| this.call.was_called()) {
+            note(request, Outcome::Unknown);
         }
     }
 }
