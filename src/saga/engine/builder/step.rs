@@ -20,6 +20,9 @@ impl<App: Send + Sync + 'static> Builder<App> {
     /// A step from two functions: what it does, and what takes it back. It is registered by
     /// [`register`](StepBuilder::register), which gives the only thing that can call it.
     ///
+    /// What it takes and answers is kept in the journal ([`Payload`]): types that serde can write and
+    /// read, and that own their data, so `String` and not `&str`.
+    ///
     /// The name stands in the journal: never change it while sagas that ran the step are kept.
     pub fn step<In, Out, R, Running, U, Undoing>(
         &mut self,
