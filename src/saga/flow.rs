@@ -4,7 +4,9 @@
 //! operations. After a crash it is run again from the beginning, and what has an outcome in the
 //! journal is answered from there; so it must ask for the same things in the same order, and all that
 //! is not the same each time (the time, a random number, an answer of another service) belongs into a
-//! step. Where it awaits something else it is parked on its first run and told so.
+//! step. Where it awaits something else it is parked on its first run and told so. (What keeps its
+//! waker without waking it, such as a channel between two branches of its own, is allowed; the saga
+//! stays in memory then, however long it waits.)
 //!
 //! | operation | what it does |
 //! |---|---|

@@ -2,6 +2,7 @@
 mod basics;
 mod continue_as;
 mod crash;
+mod foreign;
 mod gate;
 mod golden;
 mod life;

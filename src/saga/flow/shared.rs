@@ -199,6 +199,15 @@ impl Shared {
         self.inner.lock().replaying = replaying;
     }
 
+    /// How many operations are to wake `waker`.
+    pub(crate) fn wakers(&self, waker: &Waker) -> usize {
+        let inner = self.inner.lock();
+        let slots = inner.slots.values();
+        slots
+            .filter(|slot| matches!(slot, Slot::Waiting { waker: w, .. } if w.will_wake(waker)))
+            .count()
+    }
+
     /// Before the code is dropped as a whole.
     pub(crate) fn close(&self) {
         self.inner.lock().closed = true;

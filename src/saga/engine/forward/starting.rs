@@ -45,6 +45,7 @@ impl Forward<'_> {
             && (self.turns.end.is_none() || self.book.open.keys().all(children_only))
             && due.is_none_or(|due| due > soon())
             && self.cancels.is_empty()
+            && !self.turns.is_held()
     }
 
     pub(super) fn next_due(&self) -> Option<i64> {
