@@ -6,6 +6,7 @@ mod foreign;
 mod gate;
 mod golden;
 mod life;
+mod misfit;
 mod model;
 mod observed;
 mod operator;

@@ -2,8 +2,8 @@
 //! names.
 use super::{core::Core, drive::Task, timer};
 use crate::saga::{
-    journal::StuckKind,
-    store::{Claim, Expired, Query, Status, StoreError},
+    journal::{Phase, Reading, StuckKind},
+    store::{Claim, Expired, Query, Status, StoreError, Summary},
 };
 use std::{
     future::{Future as _, poll_fn},
@@ -112,8 +112,9 @@ pub(super) async fn take_up_parked(core: Arc<Core>) {
         for summary in found {
             let by_code = summary
                 .reason
+                .as_ref()
                 .is_some_and(|reason| reason.starts_with(&prefix));
-            if !by_code || core.registered(&summary.name, summary.version).is_none() {
+            if !by_code || !may_fit(&core, &summary).await {
                 continue;
             }
             if let Ok(claimed) = core.store.seize(core.owner, summary.id).await {
@@ -122,6 +123,15 @@ pub(super) async fn take_up_parked(core: Arc<Core>) {
             }
         }
     }
+}
+
+/// Whether there is code for it. On its way back a saga needs its steps alone.
+async fn may_fit(core: &Core, summary: &Summary) -> bool {
+    if core.registered(&summary.name, summary.version).is_some() {
+        return true;
+    }
+    let kept = core.store.load(summary.id, false).await;
+    kept.is_ok_and(|kept| Reading::of(&kept.uid, &kept.rows).view.phase == Phase::Backward)
 }
 
 /// Deletes ended sagas whose time is over: a few at a time, so that writers hardly wait.
