@@ -17,6 +17,7 @@ mod restarts;
 mod signals;
 #[allow(dead_code)] // a stage for more than these tests
 mod stage;
+mod store_errors;
 mod stories;
 mod stuck;
 mod tape;

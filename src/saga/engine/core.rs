@@ -4,6 +4,7 @@ use super::{
     handle::End,
     link::Link,
     stats::Ends,
+    timer,
     turns::Code,
 };
 use crate::Observer;
@@ -94,6 +95,9 @@ pub(super) struct Setup {
     pub(super) max_of: HashMap<&'static str, usize>,
     pub(super) observer: Option<Arc<dyn Observer>>,
 }
+
+/// Until a saga that the store failed is taken up again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// A saga's place in memory; given back when dropped.
 pub(super) struct Place {
@@ -244,6 +248,20 @@ impl Core {
 
     pub(super) fn spawn_other(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.lock().spawn(task);
+    }
+
+    /// Lets go of a saga that could not be read or written just now, so that it is taken up again.
+    pub(super) fn release_later(self: &Arc<Self>, id: SagaId) {
+        if id == SagaId(0) || self.is_draining() {
+            return;
+        }
+        let core = self.clone();
+        self.spawn_other(async move {
+            timer::pause(AGAIN).await;
+            // One that cannot be released is taken up by the next engine.
+            let _ = core.store.release(core.owner, Some(id)).await;
+            core.wake.notify_one();
+        });
     }
 
     /// Ends all tasks: the last handle is gone.

@@ -83,10 +83,17 @@ pub(super) async fn drive(core: Arc<Core>, task: Task, place: Place) {
     let mut d = Drive::new(core.clone());
     // A panic of the engine itself must not take the others' tasks with it, nor hang the waiters.
     let ran = AssertUnwindSafe(d.run(task)).catch_unwind().await;
-    let stop = ran.unwrap_or_else(|panic| {
+    let mut stop = ran.unwrap_or_else(|panic| {
         let why = format!("the engine panicked: {}", text(&*panic));
         Stop::Store(StoreError::Read(why.into()))
     });
+    if let Stop::Store(error @ StoreError::TooLarge { .. }) = &stop
+        && d.id != SagaId(0)
+    {
+        // What could not be written down has not happened.
+        (d.batch, d.consumed) = Default::default();
+        stop = d.park(Park::new(StuckKind::Saga, error.to_string())).await;
+    }
     core.discharge(d.id, &d.link);
     match stop {
         Stop::End(end) => {
@@ -94,8 +101,10 @@ pub(super) async fn drive(core: Arc<Core>, task: Task, place: Place) {
             core.tell(d.id, &end);
         }
         Stop::Store(error) => {
-            if let StoreError::Closed(_) = error {
-                core.close(&error);
+            match error {
+                StoreError::Closed(_) => core.close(&error),
+                // The next look may be luckier.
+                _ => core.release_later(d.id),
             }
             // Not given again: what failed now would fail then.
             for (_, reply) in d.replies.drain(..) {

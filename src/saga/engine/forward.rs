@@ -31,6 +31,9 @@ use std::{
     task::Poll,
 };
 
+/// Outcomes in one row, so that it stays of a size that stores take.
+const MOST_OUTCOMES: usize = 16;
+
 /// The signal that a child's end comes as. No user's can have the name.
 pub(super) const CHILD_ENDED: &str = "\u{1}child ended";
 
@@ -232,8 +235,11 @@ impl Forward<'_> {
                 Woke::Due => self.come_due()?,
                 Woke::Settled(op, settled) => {
                     self.settled(op, settled)?;
-                    // What else is there goes into the same row.
-                    while let Some(Some((op, settled))) = now_or_never(self.running.next()) {
+                    // What else is there goes into the same row, within reason.
+                    for _ in 1..MOST_OUTCOMES {
+                        let Some(Some((op, settled))) = now_or_never(self.running.next()) else {
+                            break;
+                        };
                         self.settled(op, settled)?;
                     }
                 }
