@@ -71,6 +71,8 @@ impl Sagas {
     pub async fn open(shop: Shop, file: &Path) -> anyhow::Result<Sagas> {
         let store = SqliteStore::open(file).await?;
         let mut b = Engine::builder(shop, store.clone());
+        // These steps only call others, so a process that dies is hardly their fault.
+        b.crash_limit(20);
         let create = b.step("create_order", create, cancel).register();
         let reserve = b.step("reserve_stock", reserve, release);
         let reserve = reserve.retry(remote(4)).register();

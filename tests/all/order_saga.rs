@@ -3,6 +3,7 @@
 //! Every service holds a lock on `DIR/NAME.lock` for as long as its process lives. So "has ended" is
 //! an event to wait for: the lock can be had.
 mod gateway;
+mod kills;
 mod participants;
 mod processes;
 mod runs;
@@ -87,6 +88,14 @@ async fn books(args: &[&str]) -> Value {
     assert_eq!(output.status.code(), Some(0), "{stdout}{stderr}");
     assert_eq!(stdout.lines().count(), 1, "{stdout}");
     serde_json::from_str(stdout).unwrap()
+}
+
+/// `kill SIGNAL` of these. A group of processes has a minus.
+#[cfg(unix)]
+async fn kill(signal: &str, pids: &[String]) {
+    let mut command = Command::new("kill");
+    let killed = command.arg(signal).arg("--").args(pids).status().await;
+    assert!(killed.unwrap().success());
 }
 
 /// Waits until the processes of all services on this folder have ended.

@@ -1,21 +1,12 @@
 //! What becomes of seven processes when one of them is killed, interrupted or left alone.
 #![cfg(unix)]
-use super::{ALL, LONG, SERVICES, Serving, all_have_ended, alone, books, command, token};
+use super::{ALL, LONG, SERVICES, Serving, all_have_ended, alone, books, command, kill, token};
 use serde_json::{Value, json};
 use std::{fs::File, net::TcpStream, path::Path};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
-    process::Command,
     time::timeout,
 };
-
-async fn kill(signal: &str, pid: &str) {
-    let killed = Command::new("kill")
-        .args([signal, "--", pid])
-        .status()
-        .await;
-    assert!(killed.unwrap().success());
-}
 
 /// All processes have ended by now, or this fails.
 fn all_ended_already(data: &Path) {
@@ -29,7 +20,7 @@ fn all_ended_already(data: &Path) {
 async fn after_kill_9_of_the_parent_no_service_lives() {
     let _alone = alone().await;
     let mut serving = Serving::start().await;
-    kill("-9", &serving.pid()).await;
+    kill("-9", &[serving.pid()]).await;
     serving.child.wait().await.unwrap();
     all_have_ended(serving.data.path()).await;
     for (name, url) in &serving.services {
@@ -43,7 +34,7 @@ async fn ctrl_c_ends_all_and_says_so() {
     let _alone = alone().await;
     for signal in ["-INT", "-TERM"] {
         let mut serving = Serving::start().await;
-        kill(signal, &serving.pid()).await;
+        kill(signal, &[serving.pid()]).await;
         let ended = timeout(LONG, serving.child.wait()).await.expect("it hangs");
         assert_eq!(ended.unwrap().code(), Some(130));
         all_ended_already(serving.data.path());
@@ -64,7 +55,7 @@ async fn ctrl_c_ends_a_story_in_its_middle() {
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     while !lines.next_line().await.unwrap().unwrap().starts_with("4. ") {}
-    kill("-INT", &child.id().unwrap().to_string()).await;
+    kill("-INT", &[child.id().unwrap().to_string()]).await;
     let ended = timeout(LONG, child.wait()).await.expect("it hangs");
     assert_eq!(ended.unwrap().code(), Some(130));
     all_ended_already(data.path());
@@ -83,7 +74,7 @@ async fn a_signal_to_the_whole_group_lets_sagas_end() {
     while !std::fs::read_to_string(&log).is_ok_and(|log| log.contains(": cancelled")) {
         tokio::task::yield_now().await;
     }
-    kill("-TERM", &format!("-{}", child.id().unwrap())).await;
+    kill("-TERM", &[format!("-{}", child.id().unwrap())]).await;
     let ended = timeout(LONG, child.wait()).await.expect("it hangs");
     assert_eq!(ended.unwrap().code(), Some(130));
     let orders = rusqlite::Connection::open(data.path().join("orders.db")).unwrap();
@@ -139,7 +130,7 @@ async fn a_stuck_saga_is_stuck_after_kill_9_too_and_an_operator_ends_it() {
         }
     };
 
-    kill("-9", &serving.pid()).await;
+    kill("-9", &[serving.pid()]).await;
     serving.child.wait().await.unwrap();
     let data = serving.data;
     // To wait for a person is no end.

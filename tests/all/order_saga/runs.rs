@@ -51,7 +51,7 @@ async fn books_of(args: &str) -> Value {
 }
 
 /// The rules of the books, once more, by somebody else.
-fn check(books: &Value) {
+pub(super) fn check(books: &Value) {
     assert_eq!(books["consistent"], true, "{books}");
     let mut kept = BTreeMap::<&str, i64>::new();
     for order in books["orders"].as_array().unwrap() {
