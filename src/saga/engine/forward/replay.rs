@@ -8,7 +8,8 @@ impl Forward<'_> {
         if is_new {
             return self.turns(None);
         }
-        shared.set_replaying(!outcomes.is_empty() || self.book.is_behind());
+        // A run that the one before has begun, and perhaps handed signals, has asked for nothing yet.
+        shared.set_replaying(self.book.is_behind());
         self.turns(None)?;
         let last = outcomes.len();
         for (place, outcome) in outcomes.iter().enumerate() {
