@@ -13,6 +13,7 @@ mod observed;
 mod operator;
 mod panics;
 mod policies;
+mod random;
 mod restarts;
 mod signals;
 #[allow(dead_code)] // a stage for more than these tests

@@ -16,27 +16,50 @@ use std::{
 };
 use tokio::sync::Notify;
 
-/// Counts points; at the chosen one it shuts, and nothing comes past any more.
+/// How a life of the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    Killed,
+    /// The engine is told to stop, and waited for.
+    Drained,
+}
+
+/// Points in one life: a saga passes some dozens.
+const MOST: usize = 1_000;
+
+/// Counts points; at the chosen one it shuts, and nothing comes past any more, or it only tells.
 #[derive(Default)]
 pub struct Gate {
     passed: AtomicUsize,
-    at: Option<usize>,
+    at: Option<(usize, Stop)>,
+    /// Points that it lets by; without one, all.
+    most: Option<usize>,
     shut: AtomicBool,
+    /// It goes round and round.
+    pub spins: AtomicBool,
     pub hit: Notify,
 }
 
 impl Gate {
-    pub fn at(at: Option<usize>) -> Arc<Gate> {
+    pub fn at(at: Option<(usize, Stop)>) -> Arc<Gate> {
         Arc::new(Gate {
             at,
+            most: Some(MOST),
             ..Gate::default()
         })
     }
 
     pub async fn point(&self) {
         let passed = self.passed.fetch_add(1, SeqCst);
-        if self.at == Some(passed) {
+        if self.most == Some(passed) {
+            self.spins.store(true, SeqCst);
             self.shut.store(true, SeqCst);
+            self.hit.notify_one();
+        }
+        if let Some((at, stop)) = self.at
+            && at == passed
+        {
+            self.shut.store(stop == Stop::Killed, SeqCst);
             self.hit.notify_one();
         }
         self.open().await;

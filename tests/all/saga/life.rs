@@ -1,19 +1,20 @@
 //! One saga through as many lives of its process as there are kills, and then to its end. Its callers
 //! pause the clock (`start_paused`): hours cost nothing.
 use super::{
-    gate::{Gate, GateStore},
+    gate::{Gate, GateStore, Stop},
     model,
     tape::Entry,
     world::{Habit, Way, World, clock},
 };
 use seawall::saga::{
-    Builder, Engine, MemoryStore, SagaError, SagaRef, Signal, Store as _, journal::StuckKind,
+    Builder, Engine, MemoryStore, Refused, SagaError, SagaRef, Signal, Store as _,
+    journal::StuckKind,
 };
 use serde::{Deserialize, Serialize};
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
@@ -35,7 +36,7 @@ impl Signal for Shipped {
 pub type In = Option<u32>;
 
 /// Registers a saga.
-pub type Make = dyn Fn(&mut Builder<World>) -> SagaRef<In, String> + Send + Sync;
+pub type Make = dyn Fn(&mut Builder<World>, &World) -> SagaRef<In, String> + Send + Sync;
 
 /// One saga, its participants, and who sends it signals.
 #[derive(Clone)]
@@ -47,6 +48,10 @@ pub struct Story {
     pub deadline: Option<Duration>,
     /// When, and whether as `paid`, else as `shipped`; each is sent until it is taken, and twice.
     pub signals: Vec<(Duration, bool)>,
+    /// When somebody cancels it.
+    pub cancels: Vec<Duration>,
+    /// How often somebody sets it going again where it is stuck.
+    pub retries: usize,
     /// How it ends where nothing is killed.
     pub end: End,
     /// How else it may end where something is.
@@ -75,6 +80,14 @@ impl Story {
         name: &'static str,
         make: impl Fn(&mut Builder<World>) -> SagaRef<In, String> + Send + Sync + 'static,
     ) -> Story {
+        Story::made(name, move |b, _| make(b))
+    }
+
+    /// One that has the world in its hands.
+    pub fn made(
+        name: &'static str,
+        make: impl Fn(&mut Builder<World>, &World) -> SagaRef<In, String> + Send + Sync + 'static,
+    ) -> Story {
         Story {
             name,
             make: Arc::new(make),
@@ -82,6 +95,8 @@ impl Story {
             habits: Vec::new(),
             deadline: None,
             signals: Vec::new(),
+            cancels: Vec::new(),
+            retries: 0,
             end: End::Finished,
             or: Vec::new(),
             out: None,
@@ -123,9 +138,20 @@ impl Story {
         self
     }
 
+    pub fn cancel(mut self, ms: u64) -> Self {
+        self.cancels.push(Duration::from_millis(ms));
+        self
+    }
+
     /// Runs it with the process dying at these points, one in each life, and checks all that must
     /// hold of every run.
     pub async fn tell(&self, kills: &[usize]) -> Told {
+        let kills: Vec<_> = kills.iter().map(|at| (*at, Stop::Killed)).collect();
+        self.tell_through(&kills).await
+    }
+
+    /// As [`tell`](Story::tell), with lives that end in either way.
+    pub async fn tell_through(&self, stops: &[(usize, Stop)]) -> Told {
         let world = World::with(self.script.clone());
         let clock = Arc::new(clock());
         world.books().habits = self.habits.iter().copied().collect();
@@ -135,16 +161,26 @@ impl Story {
             .iter()
             .map(|_| AtomicBool::new(false))
             .collect();
+        let outside = Outside {
+            sent,
+            cancelled: self
+                .cancels
+                .iter()
+                .map(|_| AtomicBool::new(false))
+                .collect(),
+            retries: AtomicUsize::new(self.retries),
+        };
         let mut deaths = 0;
         for life in 0.. {
-            let gate = Gate::at(kills.get(life).copied());
+            let stop = stops.get(life).copied();
+            let gate = Gate::at(stop);
             world.books().gate = gate.clone();
             let mut b = Engine::builder(world.clone(), store.clone());
             let clock = clock.clone();
             b.wall_clock(move || clock()).crash_limit(1_000);
-            let saga = (self.make)(&mut b);
+            let saga = (self.make)(&mut b, &world);
             let engine = b.build().await.unwrap();
-            let living = self.live(&engine, saga, &store.store, &sent);
+            let living = self.live(&engine, saga, &store.store, &outside);
             let end = tokio::select! {
                 biased;
                 () = gate.hit.notified() => None,
@@ -152,8 +188,24 @@ impl Story {
                     Some(end.unwrap_or_else(|_| panic!("S1: it does not end\n{}", world.books().tape.head())))
                 }
             };
+            let spins = || {
+                let spins = gate.spins.load(SeqCst);
+                assert!(!spins, "S1: it spins\n{}", world.books().tape.head());
+            };
+            spins();
             let Some(end) = end else {
                 deaths += 1;
+                if stop.is_some_and(|(_, stop)| stop == Stop::Drained) {
+                    let drained =
+                        tokio::time::timeout(Duration::from_secs(60 * 60), engine.drain());
+                    match drained.await {
+                        Ok(drained) => drained.unwrap(),
+                        Err(_) => panic!("it does not stop\n{}", world.books().tape.head()),
+                    }
+                    drop(engine);
+                    world.books().tape.push(Entry::Drained);
+                    continue;
+                }
                 drop(engine);
                 while !world.books().running.is_empty() {
                     tokio::task::yield_now().await;
@@ -164,7 +216,12 @@ impl Story {
                 continue;
             };
             // What was under way arrives, and whatever the engine might still do.
-            tokio::time::sleep(Duration::from_secs(60)).await;
+            let resting = tokio::time::sleep(Duration::from_secs(60));
+            tokio::select! {
+                () = gate.hit.notified() => {}
+                () = resting => {}
+            }
+            spins();
             let told = Told::new(end, deaths, world.clone());
             let overlaps = world.books().overlaps.clone();
             assert!(overlaps.is_empty(), "{overlaps:?}\n{}", told.text());
@@ -179,7 +236,7 @@ impl Story {
         engine: &Engine<World>,
         saga: SagaRef<In, String>,
         store: &MemoryStore,
-        sent: &[AtomicBool],
+        outside: &Outside,
     ) -> Result<String, SagaError> {
         let begin = async {
             match store.find(self.name, "k").await.unwrap() {
@@ -195,10 +252,27 @@ impl Story {
                 }
             }
         };
-        let mut ending = std::pin::pin!(async { begin.await.outcome().await });
+        let ending = async {
+            let mut handle = begin.await;
+            loop {
+                let end = handle.outcome().await;
+                let again =
+                    matches!(end, Err(SagaError::Stuck { .. })) && outside.retries.load(SeqCst) > 0;
+                if !again {
+                    return end;
+                }
+                match engine.operator("one").retry(handle.id(), "again").await {
+                    Ok(()) => _ = outside.retries.fetch_sub(1, SeqCst),
+                    // One that was killed in the middle of this is being parked again.
+                    Err(Refused::NotStuck) => tokio::time::sleep(Duration::from_secs(1)).await,
+                    Err(why) => panic!("{why}"),
+                }
+                handle = engine.handle(handle.id());
+            }
+        };
         let sending = async {
             for (place, (after, paid)) in self.signals.iter().enumerate() {
-                if sent[place].load(SeqCst) {
+                if outside.sent[place].load(SeqCst) {
                     continue;
                 }
                 tokio::time::sleep(*after).await;
@@ -210,16 +284,40 @@ impl Story {
                         false => engine.signal(self.name, "k", &id, &Shipped(number)).await,
                     }
                     .unwrap();
-                    sent[place].store(true, SeqCst);
+                    outside.sent[place].store(true, SeqCst);
                 }
             }
-            std::future::pending().await
+            std::future::pending::<()>().await
+        };
+        let cancelling = async {
+            for (place, after) in self.cancels.iter().enumerate() {
+                if outside.cancelled[place].load(SeqCst) {
+                    continue;
+                }
+                tokio::time::sleep(*after).await;
+                if let Some(id) = store.find(self.name, "k").await.unwrap() {
+                    // It may be too late.
+                    let _ = engine.operator("one").cancel(id, "enough").await;
+                    outside.cancelled[place].store(true, SeqCst);
+                }
+            }
+            std::future::pending::<()>().await
         };
         tokio::select! {
-            end = &mut ending => end,
+            biased;
+            end = ending => end,
             () = sending => unreachable!("the sender goes on"),
+            () = cancelling => unreachable!("who cancels goes on"),
         }
     }
+}
+
+/// What people outside have done, whatever the process.
+struct Outside {
+    sent: Vec<AtomicBool>,
+    cancelled: Vec<AtomicBool>,
+    /// Left.
+    retries: AtomicUsize,
 }
 
 impl Told {

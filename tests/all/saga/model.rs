@@ -1,6 +1,6 @@
 //! What must hold of every run, by the tape alone: slow, plain, and told twice rather than shared
 //! with the engine.
-use super::tape::{Entry, Tape, Uid};
+use super::tape::{Answer, Entry, Tape, Uid};
 use seawall::saga::{Status, journal::Event};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +10,8 @@ struct Saga {
     /// What earlier runs of a saga that continues itself have done: it stays.
     kept: BTreeSet<String>,
     undo_asked: BTreeSet<u32>,
+    /// The operations that asked for that.
+    askers: BTreeSet<u32>,
     timers: BTreeMap<u32, i64>,
     waits: BTreeMap<u32, Option<i64>>,
     letters: BTreeSet<String>,
@@ -25,6 +27,10 @@ struct Step {
     name: String,
     pivot: bool,
     child: bool,
+    /// An attempt may have been applied, as its caller sees it.
+    doubt: bool,
+    /// The engine that had it open is gone, or has parked the saga.
+    left_open: bool,
     /// When it settled, as the number of that event; and how.
     settled: Option<(usize, Fate)>,
     undone: bool,
@@ -120,8 +126,17 @@ impl World {
                 attempt,
                 undo,
             } => self.began(now, key, name, *attempt, *undo),
-            Entry::Over { key, undo } => {
+            Entry::Over { key, undo, answer } => {
                 self.running.remove(&(key.clone(), *undo));
+                if let (false, Answer::None, Some(step)) = (undo, answer, self.step(key)) {
+                    step.doubt = true;
+                }
+                Ok(())
+            }
+            Entry::Denied { key } => {
+                if let Some(step) = self.step(key) {
+                    step.doubt = false;
+                }
                 Ok(())
             }
             Entry::Applied { key } => {
@@ -140,11 +155,18 @@ impl World {
                     for step in saga.steps.values_mut() {
                         step.attempts += u32::from(step.latest > step.attempts);
                         step.latest = 0;
+                        step.left_open = true;
                     }
                 }
                 Ok(())
             }
+            Entry::Drained => must(self.running.is_empty(), "S30: an action is cut off"),
         }
+    }
+
+    fn step(&mut self, key: &str) -> Option<&mut Step> {
+        let (uid, op) = parts(key);
+        self.sagas.get_mut(&uid)?.steps.get_mut(&op)
     }
 
     fn began(
@@ -231,6 +253,8 @@ impl World {
                 };
                 saga.steps.insert(*op, step);
             }
+            // It waited when the saga was given up.
+            Event::Failed { op, .. } if saga.askers.contains(op) => {}
             Event::Done { op, .. } | Event::Failed { op, .. } => {
                 must(!saga.aborted, "S11: settled after the abort")?;
                 let at_rest = !self.running.contains(&(key(op), false));
@@ -243,6 +267,7 @@ impl World {
                     _ => Fate::Done,
                 };
                 step.settled = Some((self.seen, fate));
+                let doubt = step.doubt && !step.child;
                 let there = self.applied.contains(&key(op)) || step.child;
                 match fate {
                     Fate::Done => {
@@ -251,16 +276,22 @@ impl World {
                     }
                     Fate::Clean => {
                         must(step.child || !there, "S6: clean, and applied")?;
+                        must(!doubt, "S6: clean, and in doubt")?;
                         self.clean.insert(key(op));
                     }
-                    Fate::Unknown => must(!step.pivot, "S13: past a pivot in doubt")?,
+                    Fate::Unknown => {
+                        let why = doubt || step.left_open || step.child;
+                        must(why, "S6: in doubt for no reason")?;
+                        must(!step.pivot, "S13: past a pivot in doubt")?;
+                    }
                 }
                 must(
                     fate == Fate::Done || step.pivot || !saga.pivoted,
                     "a failure past the pivot",
                 )?;
             }
-            Event::UndoAsked { target, .. } => {
+            Event::UndoAsked { op, target } => {
+                saga.askers.insert(*op);
                 let step = saga.steps.get_mut(target).ok_or("undo of nothing")?;
                 step.not_before = 0;
                 saga.undo_asked.insert(*target);
@@ -320,13 +351,23 @@ impl World {
             Event::Stuck { .. } => {
                 must(!saga.stuck, "parked twice")?;
                 saga.stuck = true;
+                for step in saga.steps.values_mut() {
+                    step.left_open = true;
+                }
             }
-            Event::Resumed { .. } => saga.stuck = false,
+            // Attempts count from 0 again.
+            Event::Resumed { .. } => {
+                saga.stuck = false;
+                for step in saga.steps.values_mut() {
+                    (step.attempts, step.latest, step.not_before) = (0, 0, 0);
+                }
+            }
             Event::Continued {} => {
                 must(!saga.aborted && !saga.pivoted, "continued too late")?;
                 for (op, step) in std::mem::take(&mut saga.steps) {
                     must(step.settled.is_some(), "continued with a step open")?;
-                    if step.settled.is_some_and(|(_, fate)| fate == Fate::Done) && !step.undone {
+                    let done = step.settled.is_some_and(|(_, fate)| fate == Fate::Done);
+                    if done && !step.undone && !step.child {
                         saga.kept.insert(key(&op));
                     }
                 }

@@ -53,3 +53,39 @@ async fn a_saga_that_continues_goes_on_with_the_signals_it_has_not_read() {
     let told = story.signal(10, true).signal(10, true).tell(&[]).await;
     assert_eq!(told.out.as_deref(), Some("2: 0 1"), "{}", told.text());
 }
+
+/// A signal that nobody reads any more made the compensation's long wait end at once, and begin
+/// again, with a row each time, for ever.
+#[tokio::test(start_paused = true)]
+async fn a_signal_to_a_saga_that_is_being_undone_brings_it_back_once() {
+    let late = StepRetry::attempts(3).backoff(Backoff::constant(Duration::from_secs(20)));
+    let story = Story::new("undone", move |b| {
+        let x = step(b, "a", late.clone());
+        b.saga("undone", move |saga: Flow, _: In| async move {
+            saga.call(x, 1).await?;
+            Err::<String, _>(Abort::new("no more"))
+        })
+    });
+    let story = story.script("undo a", &[Way::Transient]);
+    let told = story.signal(50, true).ends(End::Undone).tell(&[]).await;
+    assert_eq!(told.end, End::Undone, "{}", told.text());
+    assert_eq!(told.world.log(), ["run a", "undo a", "undo a"]);
+}
+
+/// The signal that was handed on made the next run look like one that had been here before.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_was_handed_a_signal_meets_changes_of_the_code_for_the_first_time() {
+    let story = Story::new("patched", |b| {
+        b.saga("patched", |saga: Flow, round: In| async move {
+            let new = saga.patched("new");
+            if round.is_none() {
+                saga.sleep(Duration::from_secs(1)).await;
+                return saga.continue_as(Some(1));
+            }
+            let paid = saga.wait_for::<Paid>().await;
+            Ok::<_, Abort>(format!("{new} {}", paid.0))
+        })
+    });
+    let told = story.signal(10, true).tell(&[]).await;
+    assert_eq!(told.out.as_deref(), Some("true 0"), "{}", told.text());
+}

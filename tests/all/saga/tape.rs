@@ -27,14 +27,32 @@ pub enum Entry {
         attempt: u32,
         undo: bool,
     },
-    /// The caller does not wait for it any more.
-    Over { key: String, undo: bool },
+    /// The caller does not wait for it any more, and has this answer.
+    Over {
+        key: String,
+        undo: bool,
+        answer: Answer,
+    },
+    /// Asked, the participant said that it was not applied, nor will be.
+    Denied { key: String },
     /// The effect is there, for the first time.
     Applied { key: String },
     /// The effect is gone, or will never be there; for the first time.
     Undone { key: String },
     /// The process has died.
     Died,
+    /// The engine has stopped as it should, and is gone.
+    Drained,
+}
+
+/// What the caller of an action knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Done,
+    /// Certainly not applied by this call.
+    Clean,
+    /// Nothing, or what may mean anything.
+    None,
 }
 
 /// Entries, each with its time on the clock of the journal.

@@ -2,9 +2,9 @@
 //! be: they refuse what they did already, lose answers, and do things late.
 use super::{
     gate::Gate,
-    tape::{Entry, Tape},
+    tape::{Answer, Entry, Tape},
 };
-use seawall::saga::{Failure, StepContext, Verdict};
+use seawall::saga::{Failure, FailureKind, StepContext, Verdict};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
@@ -33,6 +33,8 @@ pub struct Books {
     pub gate: Arc<Gate>,
     /// Calls that nobody waits for any more and that are still to be applied.
     pub under_way: Vec<String>,
+    /// The operations that the code of a random program has seen the end of, by its place there.
+    pub ops: BTreeMap<u32, String>,
 }
 
 /// How one call goes.
@@ -89,7 +91,18 @@ impl World {
     }
 
     pub async fn run(&self, name: &'static str, cx: StepContext) -> Result<String, Failure> {
-        let (_call, way) = self.begin(name, &cx, false);
+        let (mut call, way) = self.begin(name, &cx, false);
+        let answer = self.act(name, &cx, way).await;
+        call.answered(&answer);
+        answer
+    }
+
+    async fn act(
+        &self,
+        name: &'static str,
+        cx: &StepContext,
+        way: Option<Way>,
+    ) -> Result<String, Failure> {
         let key = cx.idempotency_key().to_owned();
         let slow = if way == Some(Way::Slow) { 40 } else { 2 };
         tokio::time::sleep(Duration::from_millis(slow)).await;
@@ -151,14 +164,18 @@ impl World {
 
     /// Whether the step was applied, or will be.
     pub fn verify(&self, name: &'static str, cx: &StepContext) -> Verdict<String> {
-        let books = self.books();
+        let mut books = self.books();
         let key = cx.idempotency_key();
         if books.applied.contains_key(key) {
             return Verdict::Applied(format!("{name} done"));
         }
         match books.under_way.iter().any(|late| late == key) {
             true => Verdict::CannotTell,
-            false => Verdict::NotApplied,
+            false => {
+                let key = key.to_owned();
+                books.tape.push(Entry::Denied { key });
+                Verdict::NotApplied
+            }
         }
     }
 
@@ -183,7 +200,7 @@ impl World {
             .script
             .get_mut(if undo { of_undo.as_str() } else { name });
         let way = script.and_then(|script| (!script.is_empty()).then(|| script.remove(0)));
-        (Running(self.clone(), key, undo), way)
+        (Running(self.clone(), key, undo, Answer::None), way)
     }
 
     fn has(&self, name: &'static str, habit: Habit) -> bool {
@@ -227,17 +244,27 @@ fn bug() {
 }
 
 /// A call that its caller waits for.
-struct Running(World, String, bool);
+struct Running(World, String, bool, Answer);
+
+impl Running {
+    fn answered(&mut self, answer: &Result<String, Failure>) {
+        self.3 = match answer.as_ref().map_err(Failure::kind) {
+            Ok(_) => Answer::Done,
+            Err(FailureKind::Unknown) => Answer::None,
+            Err(_) => Answer::Clean,
+        };
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let Running(world, key, undo) = self;
+        let Running(world, key, undo, answer) = self;
         let mut books = world.books();
         if !*undo {
             books.running.remove(key);
         }
-        let (key, undo) = (key.clone(), *undo);
-        books.tape.push(Entry::Over { key, undo });
+        let (key, undo, answer) = (key.clone(), *undo, *answer);
+        books.tape.push(Entry::Over { key, undo, answer });
     }
 }
 
