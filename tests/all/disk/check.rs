@@ -1,4 +1,5 @@
 //! What must hold of a file after anything that has happened to it.
+use super::LONG;
 use super::books::{Books, Order};
 use super::program::{engine, journal};
 use super::told::{Fact, Told};
@@ -8,6 +9,7 @@ use seawall::saga::{SagaError, SqliteStore};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use tokio::time::timeout;
 
 /// S26: what is in the file is a prefix of every journal, undamaged, with all that was promised.
 /// What is missing, if anything is.
@@ -123,7 +125,9 @@ pub async fn all_ends(folder: &Path, facts: &[Fact]) -> usize {
     let mut ends: BTreeMap<u32, Option<u32>> = BTreeMap::new();
     for summary in list(&store).await.unwrap() {
         let mut handle = engine.handle::<u32>(summary.id);
-        let end = match handle.outcome().await {
+        let outcome = timeout(LONG, handle.outcome()).await;
+        let outcome = outcome.unwrap_or_else(|_| panic!("saga {} hangs", summary.key));
+        let end = match outcome {
             Ok(out) => Some(out),
             Err(SagaError::Compensated { .. }) => None,
             Err(other) => panic!("saga {}: {other}", summary.key),
