@@ -3,6 +3,7 @@ use super::ask::Op;
 use super::db::{Db, Fail};
 use super::schema::{number, status};
 use super::{Append, Next, Status, StoreError, sizes};
+use crate::saga::journal::Row;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 
 /// The fencing is in the insert: the epoch is the saga's, the seq is free, and the one before it is
@@ -35,6 +36,12 @@ impl ToSql for Text<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(ToSqlOutput::Borrowed(ValueRef::Text(self.0)))
     }
+}
+
+/// A row's checksum as the file has it: with a sign, since SQLite gives a number beyond 31 bits two
+/// bytes more.
+pub(super) fn sum_of(row: &Row) -> i32 {
+    row.sum.cast_signed()
 }
 
 /// Where a saga stands after a row.
@@ -143,16 +150,21 @@ impl Db<'_> {
         let body = Text(&row.body);
         added(
             self.add_row
-                .execute((append.id.0, row.seq, row.epoch, row.at, row.sum, body))?,
+                .execute((append.id.0, row.seq, row.epoch, row.at, sum_of(row), body))?,
         )
     }
 
     fn add_next_row(&mut self, append: &Append, since: i64) -> Result<(), Fail> {
         let row = &append.row;
         let body = Text(&row.body);
-        let rows =
-            self.add_next_row
-                .execute((append.id.0, row.seq, row.epoch, since, row.sum, body))?;
+        let rows = self.add_next_row.execute((
+            append.id.0,
+            row.seq,
+            row.epoch,
+            since,
+            sum_of(row),
+            body,
+        ))?;
         if rows == 0 {
             self.heads.forget(append.id);
         }
@@ -163,7 +175,7 @@ impl Db<'_> {
         let row = &append.row;
         let body = Text(&row.body);
         let mut add = self.conn.prepare_cached(ADD_LAST_ROW)?;
-        added(add.execute((append.id.0, row.seq, row.epoch, row.at, row.sum, body))?)
+        added(add.execute((append.id.0, row.seq, row.epoch, row.at, sum_of(row), body))?)
     }
 
     /// The saga's line, where its epoch is the row's.

@@ -1,5 +1,5 @@
 //! A saga written down for the first time: its line and its first row.
-use super::append::{Text, place_of};
+use super::append::{Text, place_of, sum_of};
 use super::ask::Op;
 use super::db::{Db, Fail};
 use super::{Created, NewSaga, Next, SagaId};
@@ -50,7 +50,7 @@ impl Db<'_> {
         self.tally.last_saga = id;
         let row = &new.row;
         self.add_first_row
-            .execute((id, row.seq, row.epoch, row.sum, Text(&row.body)))?;
+            .execute((id, row.seq, row.epoch, sum_of(row), Text(&row.body)))?;
         self.tally.enter(place.status);
         self.heads.begin(SagaId(id), new);
         Ok(Created::New {

@@ -98,7 +98,8 @@ fn row_of(row: &rusqlite::Row<'_>, created: i64, expected: u32) -> rusqlite::Res
         Ok(integer(row, place)?.and_then(|n| u32::try_from(n).ok()))
     };
     let at = integer(row, 2)?.and_then(|since| created.checked_add(since));
-    let parts = (small(0)?, small(1)?, at, small(3)?);
+    let sum = integer(row, 3)?.and_then(|n| i32::try_from(n).ok());
+    let parts = (small(0)?, small(1)?, at, sum.map(i32::cast_unsigned));
     Ok(match (parts, row.get_ref(4)?) {
         ((Some(seq), Some(epoch), Some(at), Some(sum)), ValueRef::Text(body)) => Row {
             seq,

@@ -13,7 +13,8 @@ const STEPS: &[&str] = &[V1];
 // `owner` is set exactly while the status is running and an engine has it. `alone`: 1 runs without
 // another suspect beside it, 2 crashed so. `last` is the seq of the row that the line was last
 // written with, so that a journal whose end is missing is noticed. A row's `at` counts from the
-// saga's `created`: four bytes less in each row, and the checksum covers both.
+// saga's `created`: four bytes less in each row, and the checksum covers both. `sum` has a sign, which
+// saves two more in every second one.
 //
 // The indices are partial, so that a saga that runs through touches two: the unfinished and the
 // rarely ended ones (in `saga_status`), and in the end the ended ones. A query must repeat the
