@@ -1,6 +1,6 @@
 //! The gateway's manners, asked over HTTP.
 use super::{ALL, SERVICES, Serving, alone, signed, token};
-use reqwest::StatusCode;
+use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
@@ -150,19 +150,24 @@ async fn a_no_is_always_one_sentence_as_json() {
 async fn a_client_has_a_limit_of_its_own() {
     let _alone = alone().await;
     let system = Serving::start().await;
-    let mut calls = JoinSet::new();
-    for _ in 0..300 {
-        let call = system
-            .get("/api/users/ada")
-            .bearer_auth(token("ada", ALL, 60));
-        calls.spawn(async move { call.send().await.unwrap() });
+    let mut refused = Vec::new();
+    // A busy machine may spread the calls of a round over seconds, in which permits come back.
+    for _ in 0..20 {
+        let mut calls = JoinSet::new();
+        for _ in 0..300 {
+            let call = system
+                .get("/api/users/ada")
+                .bearer_auth(token("ada", ALL, 60));
+            calls.spawn(async move { call.send().await.unwrap() });
+        }
+        let answers = calls.join_all().await;
+        let over = |answer: &Response| answer.status() == StatusCode::TOO_MANY_REQUESTS;
+        refused.extend(answers.into_iter().filter(over));
+        if !refused.is_empty() {
+            break;
+        }
     }
-    let answers = calls.join_all().await;
-    let refused: Vec<_> = answers
-        .iter()
-        .filter(|answer| answer.status() == StatusCode::TOO_MANY_REQUESTS)
-        .collect();
-    assert!(!refused.is_empty(), "300 calls, and no limit");
+    assert!(!refused.is_empty(), "20 times 300 calls, and no limit");
     for answer in refused {
         let after: u64 = answer.headers()["retry-after"]
             .to_str()
