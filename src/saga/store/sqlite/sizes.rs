@@ -6,7 +6,10 @@ pub(super) const NAME: usize = 256;
 /// Bytes of a key: of a saga, of a signal.
 pub(super) const KEY: usize = 1024;
 /// Bytes of a journal row, and of what a signal carries.
-pub(super) const BODY: usize = 64 << 20;
+///
+/// Room for an outcome and a command of the largest payload there is, 64 MiB each, and more; SQLite
+/// itself takes a thousand million.
+pub(super) const BODY: usize = 512 << 20;
 /// Bytes of a stuck reason. It is cut there: parking must not fail.
 pub(super) const REASON: usize = 4096;
 
