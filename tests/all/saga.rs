@@ -15,6 +15,7 @@ mod panics;
 mod policies;
 mod random;
 mod restarts;
+mod retention;
 mod signals;
 #[allow(dead_code)] // a stage for more than these tests
 mod stage;
