@@ -3,8 +3,9 @@
 //! One [`Event`] enum goes to one [`Observer`]: a pipeline's
 //! ([`observer`](crate::pipeline::Builder::observer)) hears of its own calls; a handle's own
 //! (`.observer(..)` on each configuration) hears of calls made without a pipeline and of changes
-//! made by hand. An observer runs after every lock is released and may panic or be slow without
-//! hurting the policy; being slow, it delays only the call that told it.
+//! made by hand; a saga engine's (`saga::Builder::observer`) hears of its sagas. An observer runs
+//! after every lock is released and may panic or be slow without hurting the policy; being slow, it
+//! delays only the call, or the saga, that told it.
 //!
 //! Events of one call arrive in the order of its life. State changes are told after unlocking, so
 //! two of them may arrive swapped: their `sequence` counts the changes of that policy and is

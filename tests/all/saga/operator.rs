@@ -4,6 +4,7 @@ mod commands;
 pub mod desk;
 mod list;
 mod sqlite;
+mod stats;
 mod status;
 mod table;
 mod timeline;
