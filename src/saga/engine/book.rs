@@ -31,9 +31,33 @@ impl Park {
         self
     }
 
-    /// The code does not ask for what the journal has.
+    /// The code does not ask for what the journal has. Payloads stay out of what is said: it goes to
+    /// lists and logs.
     fn misfit(what: &str, recorded: &Event) -> Self {
-        let recorded = serde_json::to_string(recorded).unwrap_or_default();
+        let recorded = match recorded {
+            Event::Step {
+                op, name, pivot, ..
+            } => {
+                let step = if *pivot { "pivot" } else { "step" };
+                format!("{step} `{name}` as operation {op}")
+            }
+            Event::Child { op, name, .. } => format!("child `{name}` as operation {op}"),
+            Event::Timer { op, .. } => format!("a timer as operation {op}"),
+            Event::Wait { op, name, .. } => format!("a wait for `{name}` as operation {op}"),
+            Event::UndoAsked { op, target } => {
+                format!("an undo of operation {target} as operation {op}")
+            }
+            Event::Patch { op, name } => format!("patch `{name}` as operation {op}"),
+            Event::Signal { name, .. } => format!("signal `{name}`"),
+            Event::Done { op, .. }
+            | Event::Failed { op, .. }
+            | Event::Settled { op, .. }
+            | Event::Undone { op }
+            | Event::Skipped { op, .. }
+            | Event::Fired { op }
+            | Event::TimedOut { op } => format!("an outcome of operation {op}"),
+            _ => "an event of another kind".to_owned(),
+        };
         let why = format!(
             "the saga's code does not fit its journal: it {what}, but the journal has {recorded}"
         );

@@ -146,8 +146,11 @@ impl Book {
                 (recorded, None)
             }
             Some(other) => {
+                let same = matches!(&other, Event::Step { name: n, pivot: p, .. }
+                    if n == name && *p == pivot);
+                let with = if same { " with another command" } else { "" };
                 let pivot = if pivot { "pivot" } else { "step" };
-                let what = format!("runs {pivot} `{name}` with {} here now", cmd.get());
+                let what = format!("runs {pivot} `{name}`{with} here now");
                 return Err(Park::misfit(&what, &other));
             }
         };
@@ -210,7 +213,10 @@ impl Book {
                 None,
             ),
             Some(other) => {
-                let what = format!("runs child `{name}` with {} here now", cmd.get());
+                let same = matches!(&other, Event::Child { name: n, saga: s, .. }
+                    if *n == name && *s == saga);
+                let with = if same { " with another input" } else { "" };
+                let what = format!("runs child `{name}`{with} here now");
                 return Err(Park::misfit(&what, &other));
             }
         };

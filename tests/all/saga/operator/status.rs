@@ -147,3 +147,31 @@ async fn the_status_of_a_saga_that_is_not_there_is_an_error() {
     let missing = desk.engine.status(SagaId(7)).await;
     assert!(matches!(missing, Err(StoreError::NotFound(SagaId(7)))));
 }
+
+#[tokio::test(start_paused = true)]
+async fn why_code_does_not_fit_is_told_without_a_payload() {
+    let store = MemoryStore::new();
+    let mut told = String::new();
+    for cents in [424_242, 535_353] {
+        let mut b = Engine::builder(Participants::default(), store.clone());
+        b.wall_clock(clock());
+        let a = step(&mut b, "a", "undo a", OnUnknown::Retry);
+        let pay = b.saga("pay", move |saga: Flow, (): ()| async move {
+            saga.call(a, cents).await?;
+            Ok::<_, Abort>(saga.wait_for::<Paid>().await.0)
+        });
+        let engine = b.build().await.unwrap();
+        let id = engine.start(pay, "k", ()).await.unwrap().id();
+        settle_down().await;
+        if cents == 535_353 {
+            engine.signal("pay", "k", "m1", &Paid(3)).await.unwrap();
+            settle_down().await;
+            told = engine.status(id).await.unwrap().to_string();
+        }
+        engine.drain().await.unwrap();
+    }
+    let expected = "waits for an operator (code): the saga's code does not fit its journal: it runs \
+                    step `a` with another command here now, but the journal has step `a` as \
+                    operation 0";
+    assert!(told.ends_with(expected), "{told}");
+}
