@@ -369,3 +369,45 @@ impl Drop for Place {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use crate::saga::{Abort, Engine, Flow, MemoryStore, Signal};
+    use std::time::Duration;
+
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Paid;
+
+    impl Signal for Paid {
+        const NAME: &'static str = "paid";
+    }
+
+    fn waiters(engine: &Engine<()>) -> usize {
+        let waiters = engine.core.waiters.lock();
+        waiters.as_ref().map_or(0, |waiters| waiters.len())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_saga_that_nobody_waits_for_leaves_nothing_in_memory() {
+        let mut b = Engine::builder((), MemoryStore::new());
+        let saga = b.saga("order", |saga: Flow, (): ()| async move {
+            let Paid = saga.wait_for().await;
+            Ok::<_, Abort>(())
+        });
+        let engine = b.build().await.unwrap();
+        let mut handle = engine.start(saga, "a", ()).await.unwrap();
+        let cut = tokio::time::timeout(Duration::from_secs(1), handle.outcome());
+        cut.await.unwrap_err();
+        assert_eq!((engine.in_memory(), waiters(&engine)), (0, 1));
+        drop(handle);
+        assert_eq!(waiters(&engine), 0);
+        // One that has ended is looked up, and waited for no more.
+        engine.signal("order", "a", "1", &Paid).await.unwrap();
+        for _ in 0..2 {
+            let mut handle = engine.start(saga, "a", ()).await.unwrap();
+            handle.outcome().await.unwrap();
+        }
+        assert_eq!(waiters(&engine), 0);
+    }
+}

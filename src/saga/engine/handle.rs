@@ -165,19 +165,21 @@ impl<Out> Handle<Out> {
     }
 
     async fn end(&mut self) -> Result<End, SagaError> {
-        let end = match self.end.take() {
+        let end = match &mut self.end {
             Some(end) => end,
-            None => match self
+            none => match self
                 .core
                 .subscribe(self.id)
                 .await
                 .map_err(SagaError::Store)?
             {
                 Ok(end) => return Ok(end),
-                Err(end) => end,
+                Err(end) => none.insert(end),
             },
         };
-        end.await.map_err(|_| match self.core.is_closed() {
+        let told = end.await;
+        self.end = None;
+        told.map_err(|_| match self.core.is_closed() {
             Some(error) => SagaError::Store(error),
             None => SagaError::EngineEnded,
         })
@@ -211,6 +213,16 @@ impl<Out: DeserializeOwned> Handle<Out> {
     }
 }
 
+/// Where nobody waits, nothing of a saga that has left memory stays there.
+impl<Out> Drop for Handle<Out> {
+    fn drop(&mut self) {
+        if let Some(end) = self.end.take() {
+            drop(end);
+            self.core.forget_gone(self.id);
+        }
+    }
+}
+
 impl<Out> fmt::Debug for Handle<Out> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle")
@@ -228,7 +240,14 @@ impl Core {
         let (tell, end) = oneshot::channel();
         // Before looking, so that an end in between is not missed.
         self.wait_for(id, tell);
-        Ok(self.look(id).await?.ok_or(end))
+        let found = match self.look(id).await {
+            Ok(None) => return Ok(Err(end)),
+            Ok(Some(found)) => Ok(Ok(found)),
+            Err(error) => Err(error),
+        };
+        drop(end);
+        self.forget_gone(id);
+        found
     }
 
     /// How a saga ended or parked, if it has.
@@ -271,8 +290,10 @@ impl Core {
         loop {
             let (tell, end) = oneshot::channel();
             self.wait_for(id, tell);
-            if let Some(end) = self.look(id).await?.filter(End::is_final) {
-                return Ok(end);
+            if let Some(found) = self.look(id).await?.filter(End::is_final) {
+                drop(end);
+                self.forget_gone(id);
+                return Ok(found);
             }
             match end.await {
                 Ok(end) if end.is_final() => return Ok(end),
