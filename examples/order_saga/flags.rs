@@ -20,8 +20,8 @@ order_saga: an order system of six HTTP services that survives its own failures
   --port P          the gateway's port on 127.0.0.1 (any free one)
   --help            this text
 
-exit codes: 0 all is well; 1 the books disagree, or a scene did not go as told;
-            2 it could not start (flags, port, folder); 130 ended by Ctrl-C
+exit codes: 0 all is well; 1 the books disagree, a saga has not ended, or a scene did not go
+            as told; 2 it could not start (flags, port, folder); 130 ended by Ctrl-C
 ";
 
 /// What to do.

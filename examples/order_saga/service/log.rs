@@ -22,8 +22,10 @@ macro_rules! log {
 pub(crate) use log;
 
 pub fn line(service: Name, text: Arguments<'_>) {
+    // In one piece: a process that is killed leaves no half of a line.
+    let line = format!("{} {service:<13} {text}\n", clock());
     // A full disk stops no service, as it would with `eprintln!`.
-    let _ = writeln!(io::stderr().lock(), "{} {service:<13} {text}", clock());
+    let _ = io::stderr().lock().write_all(line.as_bytes());
 }
 
 /// Gives the request its ids, hands them to the handler and back to the caller, and writes the line.
