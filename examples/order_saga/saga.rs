@@ -44,6 +44,32 @@ impl Asked {
     pub fn order(self, key: &str) -> Order {
         Order::new(key.to_owned(), self.customer, self.sku, self.quantity)
     }
+
+    fn stock(&self, order: &str) -> Reserve {
+        Reserve {
+            order: order.to_owned(),
+            sku: self.sku.clone(),
+            quantity: self.quantity,
+        }
+    }
+
+    fn money(&self, order: &str, cents: i64) -> Charge {
+        Charge {
+            order: order.to_owned(),
+            customer: self.customer.clone(),
+            cents,
+        }
+    }
+
+    fn message(self, order: String) -> Message {
+        let Asked { sku, quantity, .. } = &self;
+        let text = format!("Your order {order} of {quantity} x {sku} is confirmed.");
+        Message {
+            order,
+            customer: self.customer,
+            text,
+        }
+    }
 }
 
 /// Why an order is given up: in words, and as the HTTP status that answers for it.
@@ -87,41 +113,18 @@ impl Sagas {
         let give_up = b.step("give_up", give_up, nothing_to_undo).register();
 
         let place_order = b.saga(PLACE_ORDER, move |saga: Flow, asked: Asked| async move {
+            let order = saga.key().to_owned();
             saga.call(create, asked.clone()).await?;
-            let order = || saga.key().to_owned();
-            let Asked {
-                customer,
-                sku,
-                quantity,
-            } = asked;
             let placed = async {
-                let (order, sku) = (order(), sku.clone());
-                let stock = Reserve {
-                    order,
-                    sku,
-                    quantity,
-                };
-                let price = saga.call(reserve, stock).await?;
-                let cents = price.saturating_mul(i64::from(quantity));
-                let money = Charge {
-                    order: saga.key().to_owned(),
-                    customer: customer.clone(),
-                    cents,
-                };
-                saga.call(charge, money).await?;
+                let price = saga.call(reserve, asked.stock(&order)).await?;
+                let cents = price.saturating_mul(i64::from(asked.quantity));
+                saga.call(charge, asked.money(&order, cents)).await?;
                 saga.pivot(confirm, cents).await?;
                 Ok::<_, StepFailed>(cents)
             };
             match placed.await {
                 Ok(cents) => {
-                    let order = order();
-                    let text = format!("Your order {order} of {quantity} x {sku} is confirmed.");
-                    let message = Message {
-                        order,
-                        customer,
-                        text,
-                    };
-                    saga.call(notify, message).await?;
+                    saga.call(notify, asked.message(order)).await?;
                     Ok(cents)
                 }
                 Err(failed) => {

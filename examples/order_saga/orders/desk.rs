@@ -63,8 +63,13 @@ pub async fn place(
     let started = engine.start(saga, key.clone(), asked).deadline(DEADLINE);
     let mut handle = match started.await {
         Ok(handle) => handle,
-        Err(StartError::Conflict { .. }) => return Ok(another(order)),
-        Err(error) => return Err(unavailable(error)),
+        Err(error) => {
+            visits.end(&key);
+            return match error {
+                StartError::Conflict { .. } => Ok(another(order)),
+                error => Err(unavailable(error)),
+            };
+        }
     };
     let ended = timeout(PATIENCE, handle.outcome()).await;
     let order = book.find(key.clone()).await?.unwrap_or(order);
