@@ -1,5 +1,6 @@
 //! Durable sagas on the memory store, whose time is the paused clock's.
 mod basics;
+mod children;
 mod continue_as;
 mod crash;
 mod foreign;

@@ -42,6 +42,8 @@ impl Forward<'_> {
         starting.is_empty()
             && self.running.is_empty()
             && !self.book.is_idle()
+            // One that was given up stays, so that its children hear of it whatever happens.
+            && !self.is_given_up()
             && (self.turns.end.is_none() || self.book.open.keys().all(children_only))
             && due.is_none_or(|due| due > soon())
             && self.cancels.is_empty()
