@@ -8,6 +8,7 @@ mod gate;
 mod golden;
 mod inputs;
 mod life;
+mod memory;
 mod misfit;
 mod model;
 mod observed;

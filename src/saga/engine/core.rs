@@ -1,4 +1,8 @@
 //! What all sagas of an engine share.
+mod room;
+
+pub(super) use room::Pass;
+
 use super::{
     drive::{self, Task},
     handle::End,
@@ -198,20 +202,6 @@ impl Core {
 
     fn most_of(&self, name: &str) -> usize {
         self.max_of.get(name).copied().unwrap_or(usize::MAX)
-    }
-
-    /// How many more sagas there is room for, and the names that have none: those at their own limit
-    /// and, with `fair`, those that hold more than their share of the whole.
-    pub(super) fn room(&self, fair: bool) -> (usize, Vec<String>) {
-        let running = self.running.lock();
-        let names = running.by_name.values().filter(|n| **n > 0).count();
-        let share = self.max_running.div_ceil(names.saturating_add(1));
-        let full = running
-            .by_name
-            .iter()
-            .filter(|(name, n)| **n >= self.most_of(name) || (fair && **n >= share));
-        let full = full.map(|(name, _)| name.clone()).collect();
-        (self.max_running.saturating_sub(running.total), full)
     }
 
     pub(super) fn enlist(&self, id: SagaId, link: &Arc<Link>) {

@@ -1,6 +1,10 @@
 //! Brings sagas from the store into memory when they are due and there is room, fair between their
 //! names.
-use super::{core::Core, drive::Task, timer};
+use super::{
+    core::{Core, Pass},
+    drive::Task,
+    timer,
+};
 use crate::saga::{
     journal::{Phase, Reading, StuckKind},
     store::{Claim, Expired, Query, Status, StoreError, Summary},
@@ -53,22 +57,21 @@ pub(super) async fn schedule(core: Arc<Core>) {
 
 /// Claims what there is room for. When to look again.
 async fn claim(core: &Arc<Core>) -> Result<Option<i64>, StoreError> {
-    // First so that no name holds more than its share; then whoever is there may have the rest.
-    let mut fair = true;
+    let (mut pass, mut next_due) = (Pass::Fair, None);
     loop {
-        let (room, except) = core.room(fair);
-        if room == 0 {
+        let room = core.room(pass);
+        if room.places == 0 {
             core.backlog.store(true, SeqCst);
             // A place that comes free wakes us.
             return Ok(Some(core.later(Duration::from_secs(1))));
         }
-        let limit = room.min(BATCH);
-        let narrowed = !except.is_empty();
+        let limit = room.places.min(room.batch).min(BATCH);
+        let narrowed = !room.except.is_empty();
         let claim = Claim {
             owner: core.owner,
             now: core.now(),
             limit,
-            except,
+            except: room.except,
         };
         let claims = core.store.claim(claim).await?;
         let found = claims.sagas.len();
@@ -81,12 +84,15 @@ async fn claim(core: &Arc<Core>) -> Result<Option<i64>, StoreError> {
             tokio::task::yield_now().await;
             continue;
         }
-        if fair && narrowed {
-            fair = false;
-            continue;
-        }
-        core.backlog.store(narrowed, SeqCst);
-        return Ok(claims.next_due.filter(|due| *due > core.now() || !narrowed));
+        next_due = [next_due, claims.next_due].into_iter().flatten().min();
+        pass = match pass {
+            Pass::Fair if !core.max_of.is_empty() => Pass::Capped,
+            Pass::Fair | Pass::Capped if narrowed => Pass::Rest,
+            _ => {
+                core.backlog.store(narrowed, SeqCst);
+                return Ok(next_due);
+            }
+        };
     }
 }
 
