@@ -1,8 +1,11 @@
 //! Durable sagas on the memory store, whose time is the paused clock's.
 mod basics;
+mod cancel;
 mod children;
 mod continue_as;
 mod crash;
+mod deadline;
+mod drain;
 mod foreign;
 mod gate;
 mod golden;
@@ -15,9 +18,11 @@ mod observed;
 mod operator;
 mod panics;
 mod policies;
+mod race;
 mod random;
 mod restarts;
 mod retention;
+mod retry;
 mod signals;
 #[allow(dead_code)] // a stage for more than these tests
 mod stage;
@@ -25,6 +30,8 @@ mod store_errors;
 mod stories;
 mod stuck;
 mod tape;
+mod timers;
 mod tower_engine;
 mod tower_step;
+mod verify;
 mod world;
