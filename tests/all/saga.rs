@@ -10,6 +10,7 @@ mod foreign;
 mod gate;
 mod golden;
 mod inputs;
+mod invariants;
 mod life;
 mod memory;
 mod misfit;
@@ -24,7 +25,6 @@ mod restarts;
 mod retention;
 mod retry;
 mod signals;
-#[allow(dead_code)] // a stage for more than these tests
 mod stage;
 mod store_errors;
 mod stories;

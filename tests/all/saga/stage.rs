@@ -4,7 +4,7 @@ use super::{
     world::{World, clock},
 };
 use seawall::saga::{
-    Builder, Engine, Flow, MemoryStore, SagaId, Signal, Status, StepRetry, Store as _,
+    Builder, Engine, MemoryStore, SagaId, Signal, Status, StepRetry, Store as _,
     journal::{Event, Row},
     store::Query,
 };
@@ -214,16 +214,6 @@ pub fn every(seconds: u64, attempts: u32) -> StepRetry {
 
 pub const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
-}
-
-/// A saga that waits for a signal for ever, to have something that goes on.
-pub async fn for_ever(saga: &Flow) {
-    #[derive(Serialize, Deserialize)]
-    struct Never;
-    impl Signal for Never {
-        const NAME: &'static str = "never";
-    }
-    saga.wait_for::<Never>().await;
 }
 
 pub const fn ms(n: u64) -> Duration {
