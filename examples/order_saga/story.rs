@@ -18,6 +18,7 @@ pub async fn tell(system: &mut System) -> anyhow::Result<End> {
         say(format_args!("  {name:<14} {url}  pid {}", pid.unwrap_or(0)));
     }
     let mut stage = Stage::new(system)?;
+    stage.what_is_left().await?;
     scenes::good_order(&mut stage).await?;
     scenes::out_of_stock(&mut stage).await?;
     scenes::declined_card(&mut stage).await?;
@@ -136,14 +137,31 @@ impl<'a> Stage<'a> {
         anyhow::bail!("{otherwise}")
     }
 
-    /// The saga of this order among those that wait for a person, once it is there.
-    async fn stuck(&self, key: &str) -> anyhow::Result<Value> {
+    /// An earlier run may have been killed when a saga was stuck, before anybody could see to it.
+    async fn what_is_left(&self) -> anyhow::Result<()> {
+        for saga in self.all_stuck().await? {
+            let id = saga.get("id").unwrap_or(&Value::Null);
+            let answer = self.sign(id, "retry", "payments is mended").await?;
+            say(format_args!(
+                "An earlier run has left saga {id} stuck. It is tried again: {answer}"
+            ));
+        }
+        Ok(())
+    }
+
+    /// The sagas that wait for a person.
+    async fn all_stuck(&self) -> anyhow::Result<Vec<Value>> {
         let url = format!("{}/sagas/stuck", self.system.url(Name::Orders));
+        let all: Value = self.http.get(&url).send().await?.json().await?;
+        let sagas = all.get("sagas").and_then(Value::as_array);
+        Ok(sagas.cloned().unwrap_or_default())
+    }
+
+    /// That of this order among them, once it is there.
+    async fn stuck(&self, key: &str) -> anyhow::Result<Value> {
         self.until("nothing is stuck", async |stage: &Stage<'_>| {
-            let all: Value = stage.http.get(&url).send().await?.json().await?;
-            let sagas = all.get("sagas").and_then(Value::as_array);
-            let mine = |saga: &&Value| saga.get("key").is_some_and(|its| its == key);
-            Ok(sagas.and_then(|sagas| sagas.iter().find(mine)).cloned())
+            let mine = |saga: &Value| saga.get("key").is_some_and(|its| its == key);
+            Ok(stage.all_stuck().await?.into_iter().find(mine))
         })
         .await
     }
@@ -164,9 +182,9 @@ impl<'a> Stage<'a> {
         .await
     }
 
-    /// Signs for the compensation that a saga is stuck at.
-    async fn skip(&self, id: &Value, note: &str) -> anyhow::Result<String> {
-        let url = format!("{}/sagas/{id}/skip", self.system.url(Name::Orders));
+    /// Signs for what is to be done with a stuck saga.
+    async fn sign(&self, id: &Value, what: &str, note: &str) -> anyhow::Result<String> {
+        let url = format!("{}/sagas/{id}/{what}", self.system.url(Name::Orders));
         let signed = json!({ "by": "grace", "note": note });
         let answer = self.http.post(url).json(&signed).send().await?;
         let code = answer.status().as_u16();

@@ -123,10 +123,7 @@ struct Serving {
 
 impl Serving {
     async fn start() -> Serving {
-        Serving::start_in(tempfile::tempdir().unwrap()).await
-    }
-
-    async fn start_in(data: TempDir) -> Serving {
+        let data = tempfile::tempdir().unwrap();
         let mut child = command(&["--serve", "--data", data.path().to_str().unwrap()])
             .spawn()
             .unwrap();
@@ -186,24 +183,20 @@ impl Serving {
             .json(&serde_json::json!({ "sku": sku, "quantity": quantity }))
     }
 
-    /// What operators do, at the orders service itself.
-    async fn sagas(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
-        let url = format!("{}/sagas{path}", self.url("orders"));
-        let method = method.parse().unwrap();
-        let answer = self.http.request(method, url).json(&body).send().await;
-        let answer = answer.unwrap();
-        let (status, text) = (answer.status().as_u16(), answer.text().await.unwrap());
-        let body = serde_json::from_str(&text);
-        (status, body.unwrap_or(Value::String(text)))
+    /// The sagas that wait for an operator.
+    async fn stuck(&self) -> Vec<Value> {
+        let url = format!("{}/sagas/stuck", self.url("orders"));
+        let answer = self.http.get(url).send().await.unwrap();
+        let all: Value = answer.json().await.unwrap();
+        all["sagas"].as_array().unwrap().clone()
     }
 
     /// Closes its stdin, and waits for its end.
-    async fn end(mut self) -> TempDir {
+    async fn end(mut self) {
         drop(self.child.stdin.take());
         let ended = timeout(LONG, self.child.wait()).await.expect("it hangs");
         assert_eq!(ended.unwrap().code(), Some(0));
         all_have_ended(self.data.path()).await;
-        self.data
     }
 }
 

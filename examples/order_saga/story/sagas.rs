@@ -29,7 +29,7 @@ pub(super) async fn lost_answer(stage: &mut Stage<'_>) -> anyhow::Result<()> {
 
 pub(super) async fn orders_killed(stage: &mut Stage<'_>) -> anyhow::Result<()> {
     stage.title("Orders is killed (kill -9) in the middle of a payment");
-    let (key, customer) = in_the_middle(stage, json!({ "delay_ms": 300 })).await?;
+    let (key, customer) = in_the_middle(stage, json!({ "delay_ms": 400 })).await?;
     stage.system.kill(Name::Orders).await?;
     let answer = customer.await??;
     say(format_args!(
@@ -66,7 +66,7 @@ pub(super) async fn orders_killed(stage: &mut Stage<'_>) -> anyhow::Result<()> {
 
 pub(super) async fn stuck_refund(stage: &mut Stage<'_>) -> anyhow::Result<()> {
     stage.title("A refund that stays refused: the saga is stuck, and a person decides");
-    let plan = json!({ "delay_ms": 200, "refuse_undos": 1_000 });
+    let plan = json!({ "delay_ms": 400, "refuse_undos": 1_000 });
     let (key, customer) = in_the_middle(stage, plan).await?;
     let ada = stage.ada.clone();
     let cancelled = ada.cancel(&key).await?;
@@ -86,8 +86,8 @@ pub(super) async fn stuck_refund(stage: &mut Stage<'_>) -> anyhow::Result<()> {
     }
     stage.faults(Name::Payments, none()).await?;
     let note = "refunded by bank transfer, ticket 771";
-    let unsigned = stage.skip(id, "").await?;
-    let signed = stage.skip(id, note).await?;
+    let unsigned = stage.sign(id, "skip", "").await?;
+    let signed = stage.sign(id, "skip", note).await?;
     say(format_args!("   She skips it without a note: {unsigned}"));
     say(format_args!(
         "   She skips it with the note `{note}`: {signed}"

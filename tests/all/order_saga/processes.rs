@@ -1,7 +1,7 @@
 //! What becomes of seven processes when one of them is killed, interrupted or left alone.
 #![cfg(unix)]
 use super::{ALL, LONG, SERVICES, Serving, all_have_ended, alone, books, command, kill, token};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::{fs::File, net::TcpStream, path::Path};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
@@ -102,31 +102,26 @@ async fn a_folder_in_use_is_refused() {
 }
 
 #[tokio::test]
-async fn a_stuck_saga_is_stuck_after_kill_9_too_and_an_operator_ends_it() {
+async fn a_stuck_saga_is_stuck_after_kill_9_too_and_ends_when_it_is_tried_again() {
     let _alone = alone().await;
     let mut serving = Serving::start().await;
     // No card is charged at once, so there is time to cancel, and no refund gets through.
-    let plan = json!({ "delay_ms": 300, "refuse_undos": 1_000_000 });
+    let plan = json!({ "delay_ms": 400, "refuse_undos": 1_000_000 });
     serving.faults("payments", plan).await;
     let ordered = tokio::spawn(serving.order("o-0001", "chair", 2).send());
     while !serving.log("orders").contains("o-0001: reserved") {
         tokio::task::yield_now().await;
     }
     let cancel = format!("{}/api/orders/o-0001/cancel", serving.gateway);
-    let cancel = || {
-        serving
-            .http
-            .post(&cancel)
-            .bearer_auth(token("ada", ALL, 60))
-    };
-    assert_eq!(cancel().send().await.unwrap().status(), 200);
+    let cancel = serving.http.post(cancel);
+    let cancelled = cancel.bearer_auth(token("ada", ALL, 60)).send().await;
+    assert_eq!(cancelled.unwrap().status(), 200);
     // Cancelled, or stuck already.
     let answer = ordered.await.unwrap().unwrap().status().as_u16();
     assert!(answer == 409 || answer == 424, "{answer}");
     let saga = loop {
-        let stuck = serving.sagas("GET", "/stuck", Value::Null).await.1;
-        if let Some(saga) = stuck["sagas"].as_array().unwrap().first() {
-            break saga.clone();
+        if let Some(saga) = serving.stuck().await.pop() {
+            break saga;
         }
     };
 
@@ -144,21 +139,12 @@ async fn a_stuck_saga_is_stuck_after_kill_9_too_and_an_operator_ends_it() {
     );
 
     // Payments is well again, so trying again is all that it takes.
-    let serving = Serving::start_in(data).await;
-    let path = format!("/{}", saga["id"]);
-    let (_, timeline) = serving.sagas("GET", &path, Value::Null).await;
-    let timeline = timeline.as_str().unwrap();
-    assert!(
-        timeline.contains("by ada: the customer has cancelled the order"),
-        "{timeline}"
-    );
-    let signed = json!({ "by": "grace", "note": "payments is mended" });
-    let (status, _) = serving
-        .sagas("POST", &format!("{path}/retry"), signed)
-        .await;
-    assert_eq!(status, 204);
-    let data = serving.end().await;
-    let folder = data.path().to_str().unwrap();
+    let output = super::run(&["--data", folder]).await;
+    let stdout = super::text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{stdout}");
+    let id = &saga["id"];
+    let told = format!("An earlier run has left saga {id} stuck. It is tried again: 204");
+    assert!(stdout.contains(&told), "{stdout}");
     let books = books(&["--orders", "1", "--data", folder, "--json"]).await;
     let expected = json!({
         "key": "o-0001", "product": "chair", "status": "cancelled", "saga": "compensated",
