@@ -101,12 +101,12 @@ impl Turns {
         self.waker.is_foreign(waker)
     }
 
-    /// Whether something else than the saga's own operations holds its waker: it may be about to be
-    /// woken by that, and has to be here then.
+    /// Whether something else than the saga's own operations has its waker, or has used it: the saga
+    /// has to be here for that to be noticed.
     pub(super) fn is_held(&self) -> bool {
         // Ours are the waker and the one that it is passed around as.
         let others = Arc::strong_count(&self.waker).saturating_sub(2);
-        others > self.shared.wakers(&self.as_waker)
+        self.waker.was_foreign() || others > self.shared.wakers(&self.as_waker)
     }
 
     fn drop_code(&mut self) {

@@ -33,10 +33,15 @@ impl TurnWaker {
         self.woken.swap(false, SeqCst)
     }
 
+    /// Whether something foreign has woken it.
+    pub(crate) fn was_foreign(&self) -> bool {
+        self.foreign.load(SeqCst)
+    }
+
     /// Whether something foreign has woken it; `waker` is told when that happens.
     pub(crate) fn is_foreign(&self, waker: &Waker) -> bool {
         *self.task.lock() = Some(waker.clone());
-        self.foreign.load(SeqCst)
+        self.was_foreign()
     }
 }
 
