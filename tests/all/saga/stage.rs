@@ -201,7 +201,7 @@ pub fn short(event: &Event) -> String {
     short
 }
 
-/// So much time goes by.
+/// So much time goes by, in tests that `start_paused`.
 pub async fn pass(seconds: u64) {
     tokio::time::sleep(Duration::from_secs(seconds) + Duration::from_millis(1)).await;
 }

@@ -185,7 +185,7 @@ impl Desk {
     }
 }
 
-/// Under the paused clock: until nobody has anything to do but to wait.
+/// Until nobody has anything to do but to wait. For tests that `start_paused`.
 pub async fn settle_down() {
     tokio::time::sleep(Duration::from_secs(1)).await;
 }
