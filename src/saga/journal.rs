@@ -11,7 +11,7 @@
 //! use seawall::saga::journal::{Event, Phase, Row, View};
 //!
 //! let events: Vec<Event> = serde_json::from_str(
-//!     r#"[{"started":{"v":1,"saga":"place_order","version":1,"input":7}},
+//!     r#"[{"started":{"v":1,"input":7}},
 //!         {"step":{"op":0,"name":"reserve_stock","cmd":7}}]"#,
 //! )?;
 //! let row = Row::encode(&[0; 16], 0, 1, 1_700_000_000_000, &events)?;
@@ -52,9 +52,8 @@ pub enum Event {
     Started {
         /// The format of this journal.
         v: u16,
-        /// The saga's registered name.
-        saga: String,
-        /// The version of its code.
+        /// The version of its code. Its name is in its line, beside the journal.
+        #[serde(default = "one", skip_serializing_if = "is_one")]
         version: u32,
         /// What it was started with.
         input: Raw,

@@ -50,8 +50,8 @@ fn number() -> impl Strategy<Value = String> {
 /// One event of any kind, mostly well formed, with operations that it may or may not fit.
 fn event() -> impl Strategy<Value = String> {
     let kinds = vec![
-        r#"{"started":{"v":1,"saga":"s","version":1,"input":N,"first_op":N}}"#,
-        r#"{"started":{"v":9,"saga":"s","version":N,"input":7,"deadline":N}}"#,
+        r#"{"started":{"v":1,"input":N,"first_op":N}}"#,
+        r#"{"started":{"v":9,"version":N,"input":7,"deadline":N}}"#,
         r#"{"step":{"op":N,"name":"a","cmd":[1]}}"#,
         r#"{"step":{"op":N,"name":"p","cmd":{},"pivot":true}}"#,
         r#"{"done":{"op":N,"out":"x","attempt":N}}"#,

@@ -218,10 +218,13 @@ impl Drive {
                     .await;
             }
         }
-        if let Some(Event::Started { saga, version, .. }) = events.first()
-            && (saga.as_str(), *version) != (&*self.name, self.version)
+        if let Some(Event::Started { version, .. }) = events.first()
+            && *version != self.version
         {
-            let why = format!("the journal is of saga `{saga}` version {version}");
+            let why = format!(
+                "the journal is of version {version}, its line of {}",
+                self.version
+            );
             return self.damaged(why).await;
         }
         if self.view.phase.is_final() {

@@ -118,7 +118,6 @@ impl NewTask {
     pub(super) fn started(&self) -> Event {
         Event::Started {
             v: FORMAT,
-            saga: self.name.to_owned(),
             version: self.version,
             input: self.input.clone(),
             deadline: self.deadline,

@@ -33,7 +33,7 @@
 //! let file = folder.path().join("sagas.db");
 //! let store = SqliteStore::open(&file).await?;
 //! let events: Vec<Event> =
-//!     serde_json::from_str(r#"[{"started":{"v":1,"saga":"place_order","version":1,"input":7}}]"#)?;
+//!     serde_json::from_str(r#"[{"started":{"v":1,"input":7}}]"#)?;
 //! let uid = [7; 16];
 //! let new = NewSaga {
 //!     name: "place_order".into(),

@@ -66,7 +66,6 @@ impl Forward<'_> {
         self.d.push(Event::Continued {});
         self.d.push(Event::Started {
             v: FORMAT,
-            saga: self.d.name.to_string(),
             version: self.d.version,
             input,
             deadline,

@@ -14,8 +14,7 @@ fn text(text: &str) -> String {
 fn started(deadline: Option<i64>, parent: Option<Parent>, first_op: u32) -> Event {
     Event::Started {
         v: 1,
-        saga: text("place_order"),
-        version: 3,
+        version: if first_op == 0 { 1 } else { 3 },
         input: raw(r#"{"order":42,"note":"two \"words\", ½"}"#),
         deadline,
         parent,
