@@ -199,7 +199,7 @@ pub enum Event {
         /// The step.
         op: u32,
     },
-    /// Someone wants the saga given up. It is, unless it gets past its pivot first.
+    /// Someone wants the saga given up, or its deadline does. It is, unless it gets past its pivot first.
     Cancelled {
         /// Who.
         by: String,

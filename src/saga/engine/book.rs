@@ -118,7 +118,7 @@ pub(super) struct Around<'a> {
 
 impl Book {
     /// Takes a journal apart: what was asked for is kept to compare, the outcomes are given back in
-    /// their order.
+    /// their order, and with them that the saga was cancelled.
     pub(super) fn record<'a>(&mut self, events: impl IntoIterator<Item = &'a Event>) -> Vec<Event> {
         let mut outcomes = Vec::new();
         for event in events {
@@ -146,9 +146,9 @@ impl Book {
                 | Event::TimedOut { .. }
                 | Event::Undone { .. }
                 | Event::Skipped { .. }
-                | Event::Settled { .. } => outcomes.push(event.clone()),
+                | Event::Settled { .. }
+                | Event::Cancelled { .. } => outcomes.push(event.clone()),
                 Event::Retry { .. }
-                | Event::Cancelled { .. }
                 | Event::Abort { .. }
                 | Event::Stuck { .. }
                 | Event::Resumed { .. }

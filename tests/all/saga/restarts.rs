@@ -1,7 +1,8 @@
 //! Restarts that went wrong once.
 use super::{
+    gate::Stop,
     life::{End, In, Paid, Story},
-    stories::{step, verified},
+    stories::{abc, soon, step, verified},
     world::Way,
 };
 use seawall::{
@@ -88,4 +89,55 @@ async fn a_run_that_was_handed_a_signal_meets_changes_of_the_code_for_the_first_
     });
     let told = story.signal(10, true).tell(&[]).await;
     assert_eq!(told.out.as_deref(), Some("true 0"), "{}", told.text());
+}
+
+/// What was settled because the deadline had passed was told to the code after a restart, which went
+/// on with it, here to its pivot.
+#[tokio::test(start_paused = true)]
+async fn a_saga_that_its_deadline_has_ended_stays_given_up_through_a_restart() {
+    let story = Story::new("late", |b| {
+        let [x, y, z] = abc(b);
+        b.saga("late", move |saga: Flow, _: In| async move {
+            let short = saga.sleep(Duration::from_millis(1));
+            saga.race(saga.call(x, 1), short).await;
+            match saga.call(y, 2).await {
+                Err(_) => Ok::<_, Abort>(saga.pivot(z, 3).await?),
+                Ok(done) => Ok(done),
+            }
+        })
+    });
+    let story = story.deadline(8).ends(End::Undone);
+    let story = story
+        .script("a", &[Way::Slow])
+        .script("b", &[Way::Transient]);
+    ends_wherever_it_is_stopped(&story).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_is_written_down_is_not_shortened_by_a_restart() {
+    let late = StepRetry::attempts(3).backoff(Backoff::constant(Duration::from_secs(20)));
+    let story = Story::new("beside", move |b| {
+        let (x, y) = (step(b, "a", late.clone()), step(b, "b", soon()));
+        b.saga("beside", move |saga: Flow, _: In| async move {
+            let others = async {
+                saga.call(y, 2).await?;
+                saga.call(y, 3).await
+            };
+            Ok::<_, Abort>(tokio::try_join!(saga.call(x, 1), others)?.0)
+        })
+    });
+    let story = story.script("a", &[Way::Transient]);
+    ends_wherever_it_is_stopped(&story).await;
+}
+
+async fn ends_wherever_it_is_stopped(story: &Story) {
+    for how in [Stop::Killed, Stop::Drained] {
+        for at in 0.. {
+            let told = story.tell_through(&[(at, how)]).await;
+            assert_eq!(told.end, story.end, "{how:?} at {at}\n{}", told.text());
+            if told.deaths == 0 {
+                break;
+            }
+        }
+    }
 }

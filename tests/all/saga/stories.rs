@@ -15,7 +15,7 @@ use std::{sync::Arc, time::Duration};
 pub type S = StepRef<u32, String>;
 
 /// Tried again soon enough to stay in memory.
-fn soon() -> StepRetry {
+pub fn soon() -> StepRetry {
     StepRetry::attempts(6)
         .backoff(Backoff::constant(Duration::from_millis(10)))
         .timeout(Duration::from_secs(2))
@@ -44,7 +44,7 @@ pub fn verified(b: &mut Builder<World>, name: &'static str, retry: StepRetry) ->
         .register()
 }
 
-fn abc(b: &mut Builder<World>) -> [S; 3] {
+pub fn abc(b: &mut Builder<World>) -> [S; 3] {
     ["a", "b", "c"].map(|name| step(b, name, soon()))
 }
 

@@ -1,6 +1,17 @@
 //! How a saga comes to be given up, and what becomes of what it has under way then.
 use super::*;
 
+/// What gives up a saga whose time is over.
+const DEADLINE: &str = "deadline";
+
+/// Why a cancelled saga is undone.
+pub(super) fn reason(by: &str, note: &str) -> String {
+    match by {
+        DEADLINE => note.to_owned(),
+        _ => format!("cancelled by {by}: {note}"),
+    }
+}
+
 impl Forward<'_> {
     pub(super) fn is_given_up(&self) -> bool {
         matches!(self.turns.end, Some(Err(Given::Up(_))))
@@ -13,9 +24,17 @@ impl Forward<'_> {
             return;
         }
         let reason = match (&view.cancel, view.deadline) {
-            (Some((by, note)), _) => format!("cancelled by {by}: {note}"),
+            (Some((by, note)), _) => reason(by, note),
             (None, Some(deadline)) if deadline <= self.d.core.now() && self.turns.end.is_none() => {
-                "its deadline has passed".to_owned()
+                let note = "its deadline has passed".to_owned();
+                if !self.book.open.is_empty() {
+                    // The code, run again, would hear of what is settled now and might get to its
+                    // end with that.
+                    let by = DEADLINE.to_owned();
+                    let note = note.clone();
+                    self.d.push(Event::Cancelled { by, note });
+                }
+                note
             }
             _ => return,
         };

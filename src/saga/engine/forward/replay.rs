@@ -1,5 +1,5 @@
 //! The journal, told to the code again.
-use super::*;
+use super::{giving_up::reason, *};
 
 impl Forward<'_> {
     pub(super) fn replay(&mut self, journal: &[Event], shared: &Shared) -> Result<(), Park> {
@@ -11,12 +11,23 @@ impl Forward<'_> {
         // A run that the one before has begun, and perhaps handed signals, has asked for nothing yet.
         shared.set_replaying(self.book.is_behind());
         self.turns(None)?;
-        let last = outcomes.len();
+        let (last, mut cancelled) = (outcomes.len(), None);
         for (place, outcome) in outcomes.iter().enumerate() {
             if place.saturating_add(1) == last {
                 shared.set_replaying(self.book.is_behind());
             }
-            self.outcome(outcome)?;
+            match outcome {
+                Event::Cancelled { by, note } => cancelled = Some(reason(by, note)),
+                outcome => self.outcome(outcome)?,
+            }
+            // From here on the code was gone. It is not to hear what its steps came to then, and go
+            // on from that.
+            if !self.book.pivoted && !self.book.has_open_pivot() && !self.is_given_up() {
+                cancelled
+                    .take()
+                    .into_iter()
+                    .for_each(|why| self.turns.give_up(why));
+            }
         }
         self.book.caught_up()?;
         shared.set_replaying(false);
