@@ -73,6 +73,8 @@ pub mod journal;
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub mod ledger;
 #[cfg(feature = "saga")]
+mod mutant;
+#[cfg(feature = "saga")]
 pub mod operator;
 mod outcome;
 mod scope;

@@ -7,6 +7,7 @@ use super::{
 use crate::event::SagaEventKind;
 use crate::saga::{
     journal::{Raw, StuckKind},
+    mutant::mutant,
     step::{ErasedStep, Failure, FailureKind, OnUnknown, StepContext, StepRetry, Verdict},
     store::SagaId,
 };
@@ -163,7 +164,11 @@ impl Action {
             in_doubt = false;
             match kind {
                 FailureKind::NeverApplied => return self.failed(true, error),
-                FailureKind::Refused if !self.tainted => return self.failed(true, error),
+                FailureKind::Refused
+                    if !self.tainted || mutant("taint_forgotten_after_refusal") =>
+                {
+                    return self.failed(true, error);
+                }
                 FailureKind::Held => self.used = self.used.saturating_sub(1),
                 _ => {}
             }

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::saga::{
     journal::{Event, OpState, Raw, StuckKind},
+    mutant::mutant,
     step::Steps,
     store::{Next, Status},
 };
@@ -34,7 +35,9 @@ pub(super) async fn run_with(d: &mut Drive, steps: Arc<Steps>) -> Result<Never, 
             return Err(d.end().await);
         };
         // What was decided, or undone, is durable before the next one is begun.
-        d.flush(Next::Keep).await?;
+        if !mutant("undo_before_the_last_is_kept") {
+            d.flush(Next::Keep).await?;
+        }
         if d.core.is_draining() {
             return Err(Stop::Drained);
         }
@@ -69,6 +72,7 @@ pub(super) async fn run_with(d: &mut Drive, steps: Arc<Steps>) -> Result<Never, 
 /// saga back at once.
 async fn leave(d: &mut Drive, due: i64) -> Stop {
     match d.core.store.inbox(d.id).await {
+        Ok(_) if mutant("mail_left_unread") => {}
         Ok(mail) => d.consumed.extend(mail.iter().map(|mail| mail.arrival)),
         Err(error) => return error.into(),
     }
@@ -84,6 +88,7 @@ async fn wait_written(d: &mut Drive, op: u32) -> Result<(), Stop> {
     loop {
         let waiting = d.view.ops.get(&op).and_then(|op| op.waiting.clone());
         let now = d.core.now();
+        let waiting = waiting.filter(|_| !mutant("undo_wait_shortened"));
         let Some(waiting) = waiting.filter(|waiting| waiting.undo && waiting.not_before > now)
         else {
             return Ok(());
@@ -227,6 +232,11 @@ pub(super) fn action(
         let why = format!("step `{name}` is not registered with saga `{}`", d.name);
         return Err(Park::new(StuckKind::Code, why).at(op));
     };
+    let key = if mutant("key_without_the_operation") {
+        0
+    } else {
+        op
+    };
     Ok(Action {
         core: d.core.clone(),
         link: d.link.clone(),
@@ -237,7 +247,7 @@ pub(super) fn action(
         saga_id: d.id,
         saga_name: d.name.clone(),
         saga_key: d.key.clone(),
-        step_key: format!("{step_keys}/{op}"),
+        step_key: format!("{step_keys}/{key}"),
         op,
         used,
         tainted,

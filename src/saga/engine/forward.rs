@@ -18,6 +18,7 @@ use super::{
 use crate::saga::{
     flow::{Delivered, Flow, Given, Shared},
     journal::{Event, FORMAT, OpState, Raw, StuckKind},
+    mutant::mutant,
     step::Steps,
     store::{BoxFuture, Next, Status},
 };
@@ -184,7 +185,7 @@ impl Forward<'_> {
             if self.turns.end.is_some() {
                 self.settle_what_waits()?;
                 self.may_continue()?;
-                if self.book.open.is_empty() {
+                if self.book.open.is_empty() || mutant("undo_before_the_join") {
                     return self.finish(shared).await;
                 }
             }
@@ -195,7 +196,7 @@ impl Forward<'_> {
                 self.read_mail().await?;
                 continue;
             }
-            let (starting, born) = self.sort_out();
+            let (mut starting, born) = self.sort_out();
             if self.is_given_up() && self.settle_what_rests(&starting)? {
                 continue;
             }
@@ -209,6 +210,10 @@ impl Forward<'_> {
                     })
                     .await?;
                 return Err(Stop::Left.into());
+            }
+            if mutant("action_before_its_intent") {
+                starting.drain(..).try_for_each(|op| self.start(op))?;
+                now_or_never(self.running.next());
             }
             self.d.flush(Next::Keep).await?;
             if self.d.core.is_draining() {

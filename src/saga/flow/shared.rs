@@ -1,5 +1,5 @@
 use super::{Signal, StepFailed};
-use crate::saga::journal::Raw;
+use crate::saga::{journal::Raw, mutant::mutant};
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use std::{
@@ -137,7 +137,7 @@ impl Shared {
     /// The code lets `op` go.
     pub(super) fn let_go(&self, op: u32) {
         let mut inner = self.inner.lock();
-        if inner.closed {
+        if inner.closed || mutant("no_unwait") {
             return;
         }
         let ask = match inner.slots.remove(&op) {

@@ -1,4 +1,5 @@
 use super::{Event, Parent, Raw, Settlement, StuckKind};
+use crate::saga::mutant::mutant;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How a saga stands, by its journal: a pure fold, event by event.
@@ -335,15 +336,18 @@ impl View {
         let mut left: Vec<_> = self
             .ops
             .iter()
-            .filter(|(_, op)| {
-                matches!(
-                    op.state,
-                    OpState::Intent | OpState::Done(_) | OpState::Unknown
-                )
+            .filter(|(_, op)| match op.state {
+                OpState::Intent | OpState::Done(_) => true,
+                OpState::Unknown => !mutant("unknown_not_undone"),
+                OpState::Clean => mutant("clean_undone"),
+                OpState::Undone | OpState::Skipped => false,
             })
             .map(|(number, op)| (op.settled, *number))
             .collect();
         left.sort_unstable_by(|a, b| b.cmp(a));
+        if mutant("undone_in_forward_order") {
+            left.reverse();
+        }
         left.into_iter().map(|(_, op)| op).collect()
     }
 
@@ -376,7 +380,8 @@ impl View {
 
     fn settle(&mut self, op: u32, state: OpState, at: usize) {
         if let Some(o) = self.ops.get_mut(&op) {
-            self.pivoted |= o.pivot && matches!(state, OpState::Done(_));
+            let pivoted = o.pivot && matches!(state, OpState::Done(_));
+            self.pivoted |= pivoted && !mutant("pivot_ignored");
             if self.pivoted {
                 self.cancel = None;
             }

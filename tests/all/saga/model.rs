@@ -308,6 +308,8 @@ impl World {
                 must(!saga.aborted, "two aborts")?;
                 let mine = |(key, _): &(String, bool)| parts(key).0 == uid;
                 must(!self.running.iter().any(mine), "S10: not joined")?;
+                let all = saga.steps.values().all(|step| step.settled.is_some());
+                must(all, "S10: given up with a step open")?;
                 saga.aborted = true;
                 for step in saga.steps.values_mut() {
                     step.not_before = 0;

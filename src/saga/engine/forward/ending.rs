@@ -73,7 +73,11 @@ impl Forward<'_> {
             first_op: shared.next_op(),
         });
         // What was acknowledged to its sender is not lost with the rows of this run.
-        for letter in self.book.unread() {
+        for letter in self
+            .book
+            .unread()
+            .filter(|_| !mutant("letters_not_handed_on"))
+        {
             self.d.push(letter);
         }
         self.d.new_run = true;

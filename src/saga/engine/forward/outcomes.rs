@@ -140,7 +140,9 @@ impl Forward<'_> {
                 name: mail.name,
                 body,
             };
-            self.d.push(event.clone());
+            if !mutant("letter_not_written") {
+                self.d.push(event.clone());
+            }
             self.outcome(&event)?;
         }
         Ok(())

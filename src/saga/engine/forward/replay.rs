@@ -4,7 +4,10 @@ use super::{giving_up::reason, *};
 impl Forward<'_> {
     pub(super) fn replay(&mut self, journal: &[Event], shared: &Shared) -> Result<(), Park> {
         let is_new = self.d.new.is_some();
-        let outcomes = self.book.record(journal);
+        let mut outcomes = self.book.record(journal);
+        if mutant("replayed_out_of_order") {
+            outcomes.reverse();
+        }
         if is_new {
             return self.turns(None);
         }
@@ -22,7 +25,8 @@ impl Forward<'_> {
             }
             // From here on the code was gone. It is not to hear what its steps came to then, and go
             // on from that.
-            if !self.book.pivoted && !self.book.has_open_pivot() && !self.is_given_up() {
+            let mutant = mutant("told_after_it_was_given_up");
+            if !self.book.pivoted && !self.book.has_open_pivot() && !self.is_given_up() && !mutant {
                 cancelled
                     .take()
                     .into_iter()

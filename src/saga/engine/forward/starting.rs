@@ -18,7 +18,9 @@ impl Forward<'_> {
             let written = known.and_then(|known| Some((known, known.waiting.as_ref()?)));
             match written {
                 Some((known, waiting))
-                    if waiting.not_before > now && waiting.undo == undo.is_some() =>
+                    if waiting.not_before > now
+                        && waiting.undo == undo.is_some()
+                        && !mutant("wait_shortened") =>
                 {
                     let wait = Wait {
                         attempt: known.tries.used_by(self.d.epoch),
@@ -78,7 +80,10 @@ impl Forward<'_> {
                 let lost = tries.lost_one(self.d.epoch);
                 if loaded {
                     used = tries.used_by(self.d.epoch);
-                    tainted = tries.tainted || lost;
+                    if mutant("attempts_forgotten") {
+                        used = tries.used;
+                    }
+                    tainted = tries.tainted || (lost && !mutant("taint_forgotten_after_crash"));
                 }
                 let mut action = self.action(op, &name, cmd, used, tainted)?;
                 // A wait comes after the doubt, but for one that cut a verify short.
