@@ -172,6 +172,7 @@ async fn child_gone(d: &mut Drive, saga: &str, key: &str) -> Result<Left, Stop> 
         return Ok(Left::Unknown);
     }
     d.core.cancel_child(saga.to_owned(), key.to_owned());
+    d.stand_by();
     let core = d.core.clone();
     let mut ended = pin!(core.ended(saga, key));
     loop {

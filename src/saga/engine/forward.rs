@@ -229,6 +229,9 @@ impl Forward<'_> {
                 let why = "the saga awaits something that is not one of its own operations";
                 return Err(Park::new(StuckKind::Saga, why).into());
             }
+            if self.running.is_empty() {
+                self.d.stand_by();
+            }
             match self.wait(due).await {
                 // The top of the loop looks for what has come.
                 Woke::Nudged => {}

@@ -40,6 +40,11 @@ impl Drive {
         Ok(!due.is_empty() || !self.core.store.inbox(self.id).await?.is_empty())
     }
 
+    /// It only waits, perhaps for one that has to run alone itself.
+    pub(super) fn stand_by(&mut self) {
+        self.alone = None;
+    }
+
     /// One suspect at a time; one that has brought its process down alone is parked.
     pub(super) async fn run_alone(
         &mut self,

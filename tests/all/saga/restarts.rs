@@ -3,13 +3,13 @@ use super::{
     gate::Stop,
     life::{End, In, Paid, Story},
     stories::{abc, soon, step, verified},
-    world::Way,
+    world::{Habit, Way, World},
 };
 use seawall::{
     retry::Backoff,
-    saga::{Abort, Flow, StepRetry},
+    saga::{Abort, Flow, Outcome, StepContext, StepRetry},
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// It waited, left memory, came back, doubted the attempt that the crash had cut off, waited again,
 /// and so on for ever.
@@ -128,6 +128,33 @@ async fn a_wait_that_is_written_down_is_not_shortened_by_a_restart() {
     });
     let story = story.script("a", &[Way::Transient]);
     ends_wherever_it_is_stopped(&story).await;
+}
+
+/// Both had brought their process down twice, so each was to run alone; and the parent, which waited
+/// for the end of its child, was let in first.
+#[tokio::test(start_paused = true)]
+async fn a_suspect_that_waits_for_its_child_lets_the_child_run() {
+    let story = Story::new("parent", |b| {
+        let [x, y, _] = abc(b);
+        let inner = b.saga("inner", move |saga: Flow, (): ()| async move {
+            Ok::<_, Abort>(saga.call(y, 1).await?)
+        });
+        let undo = |_: Arc<World>, _: StepContext, (): (), _: Outcome<String>| async { Ok(()) };
+        let child = b.child("child", inner, undo);
+        b.saga("parent", move |saga: Flow, _: In| async move {
+            let (x, y) = (saga.call(x, 1), saga.child(child, ()));
+            Ok::<_, Abort>(tokio::try_join!(x, y)?.0)
+        })
+    });
+    let story = story.habit("a", Habit::Refuses).ends(End::Undone);
+    let story = story.script("b", &[Way::Slow, Way::Slow, Way::Slow]);
+    for at in 0.. {
+        let told = story.tell(&[at, 1]).await;
+        assert_eq!(told.end, End::Undone, "killed at {at}\n{}", told.text());
+        if told.deaths == 0 {
+            break;
+        }
+    }
 }
 
 async fn ends_wherever_it_is_stopped(story: &Story) {
