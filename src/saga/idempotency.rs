@@ -8,8 +8,8 @@
 //!
 //! # What it cannot promise
 //!
-//! The layer and the handler commit apart. A process that dies between the two leaves a mark that
-//! says "in progress" and nothing else: nobody knows whether the handler has done its work. The mark
+//! The layer and the handler commit apart. A process that dies between the two, or a disk that then
+//! refuses the answer, leaves a mark that says "in progress" and nothing else: nobody knows whether the handler has done its work. The mark
 //! is a lease. Until it runs out the key is answered 409, and **then the same request runs again**.
 //! So a handler that writes to an SQLite database of its own should do so through a
 //! [`Ledger`](super::Ledger), which shares its transaction and closes that gap; the layer then saves
@@ -37,8 +37,8 @@
 //!
 //! Kept are status, body and all headers but those of one connection (RFC 9110 7.6.1), `Date` and
 //! `Content-Length`; trailers are dropped. Not kept are 5xx, 408, 425 and 429, which ask to be asked
-//! again, and a handler's error or panic: whether it has done anything is not known then, and the
-//! next request runs it again. An answer whose body is too long to keep is replaced by a 500, and
+//! again, nor a 4xx to an undo, which has to succeed in the end, nor a handler's error or panic:
+//! whether it has done anything is not known then, and the next request runs it again. An answer whose body is too long to keep is replaced by a 500, and
 //! that one is kept, since the work has been done.
 //!
 //! # Undo
@@ -46,8 +46,9 @@
 //! Sagas undo a step with `Idempotency-Key: <step's key>/undo` and `Saga-Step: <step's key>`. It is
 //! a request like others, on a route of the service. Before it runs, the layer shuts the step's key
 //! on every method and path. While the step is still running the undo gets 409 and may come again. If the
-//! step was never here, or was answered 4xx on every route it came to, there is nothing to undo: the
-//! layer answers 204, and the service is not asked. A key that ends in `/undo` without `Saga-Step`
+//! step was never here, or was answered 4xx at its first attempt on every route it came to, there is
+//! nothing to undo: the layer answers 204, and the service is not asked. A 4xx to a later attempt may
+//! be there because of what the first one did ("exists already"), so the service is asked then. A key that ends in `/undo` without `Saga-Step`
 //! is refused (400), as it would leave no tombstone.
 //!
 //! In axum, put it on the outermost router: under `nest` two routes may have the same path.

@@ -27,6 +27,7 @@ pub(super) const TABLES: &str = "
         path     TEXT NOT NULL,
         payload  BLOB NOT NULL,
         state    TEXT NOT NULL CHECK (state IN ('running', 'failed', 'answered')),
+        attempts INTEGER NOT NULL,
         owner    INTEGER NOT NULL,
         until_ms INTEGER NOT NULL,
         status   INTEGER,
@@ -155,7 +156,8 @@ impl Desk<'_> {
 
     /// What is known of a step that is to be undone, on all its routes.
     fn step(&self, db: &Connection, caller: &str, key: &str) -> rusqlite::Result<Step> {
-        let sql = "SELECT id, state, until_ms, status FROM calls WHERE caller = ?1 AND key = ?2";
+        let sql = "SELECT id, state, until_ms, status, attempts FROM calls
+                   WHERE caller = ?1 AND key = ?2";
         let mut select = db.prepare_cached(sql)?;
         let mut rows = select.query([caller, key])?;
         let mut found = Step::Clean;
@@ -167,9 +169,11 @@ impl Desk<'_> {
             {
                 return Ok(Step::Running(seconds));
             }
-            // A no that was answered is certain. All else, lost marks included, may have been applied.
+            // A no to the first attempt is certain. A no to a later one may be there because of what
+            // the first has done; that, and all else, lost marks included, may have been applied.
+            let is_first = row.get::<_, i64>(4)? == 1;
             let refused = status.is_some_and(|status| (400..500).contains(&status));
-            if state != "answered" || !refused {
+            if state != "answered" || !refused || !is_first {
                 found = Step::MaybeApplied;
             }
         }
@@ -179,10 +183,12 @@ impl Desk<'_> {
     /// Takes the call in hand, new or again.
     fn mark(&self, db: &Connection, call: &Call) -> rusqlite::Result<i64> {
         let sql =
-            "INSERT INTO calls (caller, key, method, path, payload, state, owner, until_ms, at_ms)
-                   VALUES (?1, ?2, ?3, ?4, ?5, 'running', ?6, ?7, ?8)
-                   ON CONFLICT DO UPDATE SET state = 'running', owner = excluded.owner,
-                       until_ms = excluded.until_ms, at_ms = excluded.at_ms
+            "INSERT INTO calls (caller, key, method, path, payload, state, attempts, owner, until_ms,
+                       at_ms)
+                   VALUES (?1, ?2, ?3, ?4, ?5, 'running', 1, ?6, ?7, ?8)
+                   ON CONFLICT DO UPDATE SET state = 'running', attempts = attempts + 1,
+                       owner = excluded.owner, until_ms = excluded.until_ms,
+                       at_ms = excluded.at_ms
                    RETURNING id";
         let Call {
             caller,
@@ -269,7 +275,7 @@ impl Desk<'_> {
 const FORGOTTEN_AT_ONCE: i64 = 64;
 
 enum Step {
-    /// Never seen, or refused on every route.
+    /// Never seen, or refused on every route at the first attempt.
     Clean,
     MaybeApplied,
     Running(u64),

@@ -152,11 +152,12 @@ where
     B: From<Vec<u8>>,
     R: Body + From<Vec<u8>>,
 {
+    let undo = call.step.is_some();
     match shared.store.begin(call).await {
         Ok(Verdict::Run(mark)) => {
             let request = Request::from_parts(head, B::from(body));
             let response = pass(inner, request).await?;
-            Ok(settle(mark, response, shared.config.body_limit).await)
+            Ok(settle(mark, response, shared.config.body_limit, undo).await)
         }
         Ok(Verdict::Other(begun)) => Ok(unasked(begun).map(R::from)),
         Err(why) => {
@@ -173,6 +174,7 @@ async fn settle<R: Body + From<Vec<u8>>>(
     mark: Mark,
     response: Response<R>,
     limit: usize,
+    undo: bool,
 ) -> Response<R> {
     let (head, body) = response.into_parts();
     let (head, body) = match whole(body, limit).await {
@@ -190,7 +192,7 @@ async fn settle<R: Body + From<Vec<u8>>>(
             return own(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail));
         }
     };
-    if is_kept(head.status) {
+    if is_kept(head.status, undo) {
         // If that fails the client has its answer all the same, and no reason to come again.
         let _ = mark
             .settle(Answer::of(head.status, &head.headers, &body))

@@ -1,6 +1,11 @@
 //! The undo of a step: its key, its tombstone, and what the service hears of it.
-use super::{Answer, Site};
+use super::{Answer, Site, file};
+use axum::{body::Body, extract::Request, response::Response};
 use reqwest::Method;
+use seawall::saga::idempotency::IdempotencyLayer;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 impl Site {
     async fn undo(&self, path: &str, key: &str, step: &str) -> Answer {
@@ -60,6 +65,49 @@ async fn a_refused_step_has_nothing_to_undo_and_one_in_doubt_has() {
     }
 }
 
+/// The first attempt made a charge and its answer was lost; the second one is told that there is a
+/// charge already. That 4xx was taken for "nothing was done", so the undo was answered 204 and the
+/// charge stayed.
+#[tokio::test]
+async fn a_step_that_is_refused_after_an_attempt_in_doubt_is_undone_by_the_service() {
+    let charges = Arc::new(AtomicU32::new(0));
+    let made = charges.clone();
+    let service = tower::service_fn(move |request: Request| {
+        let undo = request.uri().path().ends_with("/undo");
+        let status = match (undo, made.load(SeqCst)) {
+            (true, _) => {
+                made.store(0, SeqCst);
+                200
+            }
+            (false, 0) => {
+                made.store(1, SeqCst);
+                500
+            }
+            (false, _) => 409,
+        };
+        let answer = Response::builder().status(status).body(Body::empty());
+        std::future::ready(Ok::<_, Infallible>(answer.unwrap()))
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let layer = IdempotencyLayer::new(file(&folder)).build().unwrap();
+    let service = tower::Layer::layer(&layer, service);
+    let post = |path: &str, headers: &[(&str, &str)]| {
+        let request = headers
+            .iter()
+            .fold(Request::post(path), |r, (name, value)| {
+                r.header(*name, *value)
+            });
+        let request = request.body(Body::empty()).unwrap();
+        tower::ServiceExt::oneshot(service.clone(), request)
+    };
+    let step = [("idempotency-key", "k")];
+    assert_eq!(post("/charges", &step).await.unwrap().status(), 500);
+    assert_eq!(post("/charges", &step).await.unwrap().status(), 409);
+    let undo = [("idempotency-key", "k/undo"), ("saga-step", "k")];
+    assert_eq!(post("/charges/undo", &undo).await.unwrap().status(), 200);
+    assert_eq!(charges.load(SeqCst), 0);
+}
+
 #[tokio::test]
 async fn an_undo_waits_for_its_step_and_lets_no_other_attempt_begin() {
     let mut site = Site::start().await;
@@ -87,6 +135,21 @@ async fn an_undo_that_fails_runs_again() {
         let failed = site.ask(Method::POST, "/undo", &undo, "fail").await;
         assert_eq!((failed.status, site.hits()), (502, hits));
     }
+}
+
+/// It was kept like the refusal of a step. An operator who had removed what stood in its way, and
+/// tried the saga again, was given the old refusal for as long as keys are kept.
+#[tokio::test]
+async fn an_undo_that_is_refused_runs_again() {
+    let site = Site::start().await;
+    assert_eq!(site.post("k", "5").await.status, 201);
+    let undo = [("idempotency-key", "k/undo"), ("saga-step", "k")];
+    for hits in [2, 3] {
+        let refused = site.ask(Method::POST, "/undo", &undo, "no").await;
+        assert_eq!((refused.status, refused.is_replayed()), (409, false));
+        assert_eq!(site.hits(), hits);
+    }
+    assert_eq!(site.post("k", "5").await.status, 410);
 }
 
 #[tokio::test]
