@@ -186,12 +186,18 @@ impl fmt::Debug for IdempotencyConfig {
 }
 
 /// SQLite would make it readable for others too. Its WAL takes over the rights of the file.
+///
+/// One that exists is never opened here: closing it again would drop the locks that another layer of
+/// this process has on it (POSIX locks are like that), and another process could take its WAL away.
 fn make(path: &Path) -> io::Result<()> {
     let mut options = fs::File::options();
-    options.create(true).append(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop)
+    match options.open(path) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
+        _ => Ok(()),
+    }
 }
 
 enum Wrong {

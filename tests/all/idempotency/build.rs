@@ -128,3 +128,28 @@ async fn an_answer_that_cannot_be_kept_still_reaches_its_client() {
     assert_eq!(site.post("k", "wait").await.status, 409);
     assert_eq!(site.hits(), 1);
 }
+
+/// Opening the file and closing it again, to see whether it is there, dropped the locks that this
+/// process's connections had on it (POSIX locks are like that). Another process that closed the file
+/// then took itself for the last one, and removed the WAL under us.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_second_layer_on_the_file_leaves_the_locks_of_this_process_alone() {
+    use std::os::unix::fs::MetadataExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let first = IdempotencyLayer::new(file(&folder)).build().unwrap();
+    // The second one gets no further than to the file, which it finds to be of a newer release.
+    let db = Connection::open(file(&folder)).unwrap();
+    db.pragma_update(None, "user_version", 2).unwrap();
+    let inode = format!(":{} ", std::fs::metadata(file(&folder)).unwrap().ino());
+    let locks = || {
+        let all = std::fs::read_to_string("/proc/locks").unwrap();
+        all.lines().filter(|lock| lock.contains(&inode)).count()
+    };
+    let before = locks();
+    assert!(before > 0, "a connection that has read a WAL keeps a lock");
+    let newer = IdempotencyLayer::new(file(&folder)).build().unwrap_err();
+    assert!(matches!(newer, IdempotencyError::NewerSchema { .. }));
+    assert_eq!(locks(), before);
+    drop((db, first));
+}
