@@ -2,7 +2,7 @@
 //! far a failure reaches.
 use super::heads::Heads;
 use super::tally::Tally;
-use super::{Counts, StoreError};
+use super::{Counts, Owner, SagaId, StoreError};
 use rusqlite::{Connection, ErrorCode, Statement, Transaction, TransactionBehavior};
 
 pub(super) struct Db<'c> {
@@ -10,6 +10,10 @@ pub(super) struct Db<'c> {
     pub(super) tally: Tally,
     stored: Tally,
     pub(super) heads: Heads,
+    /// Sagas that were taken and could not be read then, and for whom.
+    pub(super) unread: Vec<(Owner, SagaId)>,
+    /// Those that the present transaction lets go of.
+    pub(super) given_back: Vec<(Owner, SagaId)>,
     pub(super) add_row: Statement<'c>,
     pub(super) add_next_row: Statement<'c>,
     pub(super) add_saga: Statement<'c>,
@@ -52,6 +56,8 @@ impl<'c> Db<'c> {
             tally,
             stored: tally,
             heads: Heads::default(),
+            unread: Vec::new(),
+            given_back: Vec::new(),
             add_row: conn.prepare(super::append::ADD_ROW)?,
             add_next_row: conn.prepare(super::append::ADD_NEXT_ROW)?,
             add_saga: conn.prepare(super::create::ADD_SAGA)?,
@@ -77,9 +83,13 @@ impl<'c> Db<'c> {
             tx.commit()
         });
         match done {
-            Ok(()) => self.stored = self.tally,
+            Ok(()) => {
+                self.stored = self.tally;
+                self.given_back.clear();
+            }
             Err(_) => {
                 self.tally = self.stored;
+                self.unread.append(&mut self.given_back);
                 self.heads.forget_all();
             }
         }

@@ -16,7 +16,9 @@ impl Op for Seize {
     }
 
     fn read(&mut self, db: &mut Db<'_>, was: Status) -> Result<Claimed, Fail> {
-        let taken = db.load(self.1, false)?;
+        let taken = db.load(self.1, false).inspect_err(|_| {
+            db.unread.push((self.0, self.1));
+        })?;
         Ok(Claimed {
             status: was,
             ..taken
@@ -32,11 +34,15 @@ impl Op for Claim {
     type Answer = Claims;
 
     fn write(&mut self, db: &mut Db<'_>) -> Result<Taken, Fail> {
+        db.give_back(self.now)?;
         db.take_due(self, |db, owner, id| db.take(owner, id).map(Some))
     }
 
     /// A saga whose own line is damaged is passed over; it stays due.
     fn write_alone(&mut self, db: &mut Db<'_>) -> rusqlite::Result<Result<Taken, StoreError>> {
+        if let Err(e) = db.alone(|db| db.give_back(self.now))? {
+            return Ok(Err(e));
+        }
         let taken = db.take_due(self, |db, owner, id| {
             Ok(db.alone(|db| db.take(owner, id))?.ok())
         });
@@ -49,14 +55,33 @@ impl Op for Claim {
     fn read(&mut self, db: &mut Db<'_>, (taken, next_due): Taken) -> Result<Claims, Fail> {
         let mut sagas = Vec::with_capacity(taken.len());
         for (id, status) in taken {
-            let saga = db.load(id, false)?;
-            sagas.push(Claimed { status, ..saga });
+            match db.load(id, false) {
+                Ok(saga) => sagas.push(Claimed { status, ..saga }),
+                // It stands in nobody's way: the others go on.
+                Err(_) => db.unread.push((self.owner, id)),
+            }
         }
         Ok(Claims { sagas, next_due })
     }
 }
 
+/// For how long a saga that could not be read is left alone.
+const UNREAD_MS: i64 = 60_000;
+
 impl Db<'_> {
+    /// Lets go of the sagas that were taken and could not be read, so nobody runs them. They are tried
+    /// again, since a disk that did not answer may do so later.
+    fn give_back(&mut self, now: i64) -> Result<(), Fail> {
+        let sql = "UPDATE saga SET owner=NULL, due=?3 WHERE id=?1 AND owner=?2";
+        let mut update = self.conn.prepare_cached(sql)?;
+        let due = now.saturating_add(UNREAD_MS);
+        for (owner, id) in self.unread.drain(..) {
+            update.execute((id.0, owner.0, due))?;
+            self.given_back.push((owner, id));
+        }
+        Ok(())
+    }
+
     fn take_due(
         &mut self,
         claim: &Claim,
@@ -163,5 +188,70 @@ impl Db<'_> {
             None => Err(Fail::Answer(StoreError::NotFound(id))),
             Some(row) => Ok(integer(row, 0)?.map_or(Status::Stuck, schema::status)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::open;
+    use super::*;
+    use crate::saga::journal::Row;
+    use crate::saga::store::{NewSaga, Next};
+
+    /// Claimed together with one that could not be read, sagas belonged to an engine that had never
+    /// heard of them, and stood still until it was started again.
+    #[test]
+    fn a_saga_that_cannot_be_read_takes_no_other_along_and_is_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = open::open(&folder.path().join("sagas.db")).unwrap();
+        let conn = &opened.conn;
+        let mut db = Db::new(conn, opened.tally).unwrap();
+        for key in ["a", "b", "c"] {
+            let uid = [7; 16];
+            let mut new = NewSaga {
+                name: "order".into(),
+                key: key.into(),
+                version: 1,
+                uid,
+                row: Row::encode(&uid, 0, 1, 1, &[]).unwrap(),
+                next: Next::Leave {
+                    status: Status::Waiting,
+                    due: Some(5),
+                },
+                owner: Owner(1),
+            };
+            assert!(db.alone(|db| new.write(db)).unwrap().is_ok());
+        }
+        let mut claim = |now| {
+            let mut claim = Claim {
+                owner: Owner(1),
+                now,
+                limit: 9,
+                except: Vec::new(),
+            };
+            let taken = db.alone(|db| claim.write(db)).unwrap().unwrap();
+            if now == 10 {
+                // A row of `b` that SQLite cannot give: an error, and no damaged page.
+                conn.execute_batch(
+                    "ALTER TABLE journal RENAME TO kept; CREATE VIEW journal AS \
+                     SELECT saga, seq, epoch, at, sum, \
+                     CASE saga WHEN 2 THEN zeroblob(2000000000) ELSE body END AS body FROM kept",
+                )
+                .unwrap();
+            }
+            let Ok(claims) = claim.read(&mut db, taken) else {
+                panic!("one of them took the others along");
+            };
+            if now == 10 {
+                conn.execute_batch("DROP VIEW journal; ALTER TABLE kept RENAME TO journal")
+                    .unwrap();
+            }
+            let keys: Vec<_> = claims.sagas.into_iter().map(|saga| saga.key).collect();
+            keys.concat()
+        };
+        assert_eq!(claim(10), "ac");
+        assert_eq!(claim(20), "");
+        assert_eq!(claim(20 + UNREAD_MS), "b");
+        assert_eq!(claim(1_000_000), "");
     }
 }
