@@ -1,7 +1,10 @@
 //! The conformance suite, on the stores there are, and on one that breaks a promise.
 use super::*;
 use seawall::saga::MemoryStore;
+use seawall::saga::Status;
 use seawall::saga::store::conformance::{PROMISES, check};
+use seawall::saga::store::Query;
+use tokio_test::{assert_pending, task};
 
 #[tokio::test]
 async fn both_stores_keep_every_promise() {
@@ -12,4 +15,26 @@ async fn both_stores_keep_every_promise() {
         promise.check(&store).await.unwrap();
         folders.push(folder);
     }
+}
+
+/// Each status is walked by itself. A saga that was parked between two walks stood in the list twice.
+#[tokio::test]
+async fn a_saga_whose_status_changes_under_a_list_is_in_it_once() {
+    let (_folder, store) = fresh().await;
+    let id = create(&store, "k").await;
+    let query = Query {
+        statuses: vec![Status::Running, Status::Stuck],
+        limit: 10,
+        ..Query::default()
+    };
+    let mut list = task::spawn(store.list(query));
+    assert_pending!(list.poll());
+    // Answered in the order of asking: the running ones have been looked at by then.
+    store.counts().await.unwrap();
+    let reason = "code: gone".to_owned();
+    let park = append(id, row(1, 1, 2), Next::Park { reason });
+    store.append(park).await.unwrap();
+    let found = list.await.unwrap();
+    let found: Vec<_> = found.iter().map(|saga| (saga.id, saga.status)).collect();
+    assert_eq!(found, [(id, Status::Stuck)]);
 }

@@ -4,6 +4,7 @@ use super::append::Text;
 use super::db::{Db, Fail};
 use super::load::{integer, text};
 use super::{Query, SagaId, SqliteStore, Status, StoreError, Summary, schema};
+use std::collections::BTreeMap;
 
 /// How many sagas one request looks at.
 const SLICE: usize = 2000;
@@ -29,15 +30,15 @@ pub(super) async fn list(store: &SqliteStore, query: Query) -> Result<Vec<Summar
     if query.statuses.is_empty() || query.statuses.contains(&Status::Finished) {
         return walk(store, &query, None).await;
     }
-    let mut found = Vec::new();
+    // By number, as it stood when it was last seen: its status may change between two walks.
+    let mut found = BTreeMap::new();
     for status in Status::ALL {
         if query.statuses.contains(&status) {
-            found.append(&mut walk(store, &query, Some(status)).await?);
+            let walked = walk(store, &query, Some(status)).await?;
+            found.extend(walked.into_iter().map(|saga| (saga.id, saga)));
         }
     }
-    found.sort_by_key(|saga| saga.id);
-    found.truncate(query.limit);
-    Ok(found)
+    Ok(found.into_values().take(query.limit).collect())
 }
 
 /// The first ones by number that fit; of this status alone, where one is given.
