@@ -5,16 +5,18 @@ use super::{Expired, SqliteStore, Status, StoreError, schema};
 
 /// How many sagas go in one transaction, so that writers wait a few milliseconds at most.
 const SLICE: usize = 128;
+/// And how many rows of theirs, but for the last saga, which goes whole however long it is.
+const ROWS: usize = 2000;
 
 pub(super) async fn delete(store: &SqliteStore, expired: Expired) -> Result<usize, StoreError> {
     let mut gone = 0_usize;
     loop {
         let limit = expired.limit.saturating_sub(gone).min(SLICE);
-        let n = store
+        let (n, is_all) = store
             .write(move |db| db.delete(&Expired { limit, ..expired }))
             .await?;
         gone = gone.saturating_add(n);
-        if n < SLICE {
+        if is_all {
             return Ok(gone);
         }
     }
@@ -28,8 +30,9 @@ struct Ended {
 }
 
 impl Db<'_> {
-    fn delete(&mut self, expired: &Expired) -> Result<usize, Fail> {
-        let gone = self.expired(expired)?;
+    /// How many it has deleted, and whether these were all.
+    fn delete(&mut self, expired: &Expired) -> Result<(usize, bool), Fail> {
+        let expired_now = self.expired(expired)?;
         let mut journal = self
             .conn
             .prepare_cached("DELETE FROM journal WHERE saga=?1")?;
@@ -37,13 +40,19 @@ impl Db<'_> {
             .conn
             .prepare_cached("DELETE FROM inbox WHERE saga=?1 AND key=?2")?;
         let mut saga = self.conn.prepare_cached("DELETE FROM saga WHERE id=?1")?;
-        for ended in &gone {
-            journal.execute([ended.id])?;
-            inbox.execute((&ended.name, &ended.key))?;
+        let (mut gone, mut rows) = (0_usize, 0_usize);
+        for ended in &expired_now {
+            if rows >= ROWS {
+                return Ok((gone, false));
+            }
+            rows = rows
+                .saturating_add(journal.execute([ended.id])?)
+                .saturating_add(inbox.execute((&ended.name, &ended.key))?);
             saga.execute([ended.id])?;
             self.tally.leave(ended.status);
+            gone = gone.saturating_add(1);
         }
-        Ok(gone.len())
+        Ok((gone, gone < SLICE))
     }
 
     /// Those to delete, which come first in the order of their ends.
