@@ -4,7 +4,8 @@ use super::{
     world::{Way, World, step},
 };
 use seawall::saga::{
-    Abort, Builder, Flow, OnUnknown, SagaError, SagaRef, Settlement, Status, journal::StuckKind,
+    Abort, Builder, Flow, OnUnknown, SagaError, SagaRef, Settlement, Status, StepRetry,
+    journal::StuckKind,
 };
 
 /// `a`, then `b` of whose outcome nobody knows, then `c`.
@@ -20,6 +21,24 @@ fn in_doubt(b: &mut Builder<World>, pivot: bool) -> SagaRef<(), String> {
         };
         Ok::<_, Abort>(format!("{known}, {}", saga.call(z, ()).await?))
     })
+}
+
+/// A retry that was given after it took its place, and said nothing of doubt: the step was undone.
+#[tokio::test(start_paused = true)]
+async fn what_to_do_in_doubt_stays_whatever_is_set_after_it() {
+    let stage = Stage::with(World::with([("b", vec![Way::Lost])]));
+    let mut b = stage.builder();
+    let step = step!(b, "b")
+        .on_unknown(OnUnknown::Park)
+        .retry(StepRetry::attempts(1))
+        .register();
+    let saga = b.saga("doubt", move |saga: Flow, (): ()| async move {
+        Ok::<_, Abort>(saga.call(step, ()).await?)
+    });
+    let engine = b.build().await.unwrap();
+    let mut handle = engine.start(saga, "k", ()).await.unwrap();
+    let end = handle.outcome().await.unwrap_err();
+    assert!(matches!(end, SagaError::Stuck { .. }), "{end}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,6 +11,8 @@ pub struct StepBuilder<'b, App, In, Out> {
     builder: &'b mut Builder<App>,
     name: &'static str,
     step: FnStep<App, In, Out>,
+    /// Over that of the retry, whichever is given first.
+    on_unknown: Option<OnUnknown>,
     /// Here, so that what a step has to be is asked where it is given, and not once more by each
     /// setter.
     erase: fn(FnStep<App, In, Out>) -> Arc<dyn ErasedStep>,
@@ -49,6 +51,7 @@ impl<App: Send + Sync + 'static> Builder<App> {
             builder: self,
             name,
             step,
+            on_unknown: None,
             erase: |step| Arc::new(step),
         }
     }
@@ -74,9 +77,10 @@ impl<App: Send + Sync + 'static, In, Out> StepBuilder<'_, App, In, Out> {
         self
     }
 
-    /// What to do when an attempt may have been applied and there is no `verify`.
+    /// What to do when an attempt may have been applied and there is no `verify`: whatever the
+    /// [retry](StepBuilder::retry) says of it. Default: what that says.
     pub fn on_unknown(mut self, on_unknown: OnUnknown) -> Self {
-        self.step.retry.on_unknown = on_unknown;
+        self.on_unknown = Some(on_unknown);
         self
     }
 
@@ -86,9 +90,13 @@ impl<App: Send + Sync + 'static, In, Out> StepBuilder<'_, App, In, Out> {
         let StepBuilder {
             builder,
             name,
-            step,
+            mut step,
+            on_unknown,
             erase,
         } = self;
+        if let Some(on_unknown) = on_unknown {
+            step.retry.on_unknown = on_unknown;
+        }
         builder.check_name("step name", name);
         step.retry.check(&mut builder.check);
         if builder.functions.insert(name, erase(step)).is_some() {
