@@ -33,7 +33,7 @@
 //! | `Saga`, `Started` | `saga_started` | debug | `id`, `saga`, `key` |
 //! | `Saga`, `Resumed` | `saga_resumed` | debug | `id`, `saga`, `key` |
 //! | `Saga`, `AttemptEnded` | `saga_attempt_ended` | debug | `id`, `saga`, `key`, `op`, `step`, `attempt`, `outcome` |
-//! | `Saga`, `Waiting` | `saga_waiting` | debug | `id`, `saga`, `key`, `op`, `step`, `policy` if one holds it, `until`, `undo` |
+//! | `Saga`, `Waiting` | `saga_waiting` | debug | `id`, `saga`, `key`, `op`, `step`, `policy` if one holds it, `until_ms` (UTC), `undo` |
 //! | `Saga`, `Undone` | `saga_undone` | info | `id`, `saga`, `key`, `op`, `step`, `attempt` |
 //! | `Saga`, `UndoFailed` | `saga_undo_failed` | warn | `id`, `saga`, `key`, `op`, `step`, `attempt`, `error` |
 //! | `Saga`, `Stuck` | `saga_stuck` | error | `id`, `saga`, `key`, `kind`, `why` |

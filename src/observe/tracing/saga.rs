@@ -29,7 +29,7 @@ pub(super) fn log(source: &str, event: &SagaEvent<'_>) {
             until,
             undo,
         } => {
-            debug!(target: "seawall", source, id, saga, key, op, step, policy, until, undo, "saga_waiting");
+            debug!(target: "seawall", source, id, saga, key, op, step, policy, until_ms = until, undo, "saga_waiting");
         }
         SagaEventKind::Undone { op, step, attempt } => {
             info!(target: "seawall", source, id, saga, key, op, step, attempt, "saga_undone");
