@@ -16,7 +16,9 @@ pub enum StoreError {
     #[error("saga {0} has ended")]
     Ended(SagaId),
     /// A request that the store cannot take. Nothing was written, and the store goes on.
-    #[error("{field} is {value}, at most {most} can be stored")]
+    #[error(
+        "{field} has {value} bytes, at most {most} can be stored; nothing was written, make it shorter"
+    )]
     TooLarge {
         /// What.
         field: &'static str,
