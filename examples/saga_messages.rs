@@ -9,7 +9,7 @@ use seawall::saga::{
 };
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError, atomic::AtomicI64, atomic::Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{path::Path, time::Duration};
 use tokio::sync::mpsc;
 
@@ -42,12 +42,17 @@ struct Order {
 
 /// The services around the shop. A restart of the shop leaves them as they are.
 struct World {
-    lamps: AtomicI64,
+    /// The lamps that are put aside, by the keys of their steps.
+    reserved: Mutex<HashSet<String>>,
     payments: mpsc::UnboundedSender<String>,
     seen: Mutex<HashSet<String>>,
 }
 
 impl World {
+    fn reserved(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.reserved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A message to payments, which takes a key once: a step that was cut off is made again.
     fn tell_payments(&self, cx: &StepContext, text: String) -> Did {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -61,13 +66,14 @@ impl World {
 type Did = Result<(), Failure>;
 type App = Arc<Arc<World>>;
 
-async fn reserve(world: App, _: StepContext, (): ()) -> Did {
-    world.lamps.fetch_sub(1, SeqCst);
+/// Under its key: made again, it is the same reservation.
+async fn reserve(world: App, cx: StepContext, (): ()) -> Did {
+    world.reserved().insert(cx.step_key().to_owned());
     Ok(())
 }
 
-async fn release(world: App, _: StepContext, (): (), _: Outcome<()>) -> Did {
-    world.lamps.fetch_add(1, SeqCst);
+async fn release(world: App, cx: StepContext, (): (), _: Outcome<()>) -> Did {
+    world.reserved().remove(cx.step_key());
     Ok(())
 }
 
@@ -172,7 +178,7 @@ async fn main() -> Result<(), BoxError> {
     let file = folder.path().join("sagas.db");
     let (payments, mut asked) = mpsc::unbounded_channel();
     let world = Arc::new(World {
-        lamps: AtomicI64::new(10),
+        reserved: Mutex::default(),
         payments,
         seen: Mutex::default(),
     });
@@ -213,7 +219,7 @@ async fn main() -> Result<(), BoxError> {
     let late = shop.deliver("order-3", "m-3", receipt()).await?;
     assert_eq!(late, Posted::Ended);
 
-    assert_eq!(world.lamps.load(SeqCst), 9);
+    assert_eq!(world.reserved().len(), 1);
     assert!(
         asked.try_recv().is_err(),
         "payments was told more than that"
