@@ -185,6 +185,11 @@ impl<App> Engine<App> {
     /// Sends a signal to the saga with this name and key. `Ok` means that it will be delivered, once,
     /// in the order of arrival; it may come before the saga is started. The same `id` is taken once.
     ///
+    /// To a saga that has ended it is not delivered ([`Posted::Ended`]). Once that saga is
+    /// [deleted](Builder::retention), a late signal is one to a saga to come: it is kept until a saga
+    /// is started under this name and key, which then has it. So do not use a key again where late
+    /// signals could mean the saga before.
+    ///
     /// # Errors
     /// [`SignalError`]; nothing was sent.
     ///

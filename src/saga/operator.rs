@@ -8,7 +8,7 @@
 //!
 //! | command | for | then |
 //! |---|---|---|
-//! | [`retry`](Operator::retry) | the cause is mended | attempts count from 1 again |
+//! | [`retry`](Operator::retry) | the cause is mended | attempts count from 1 again, under the same step key |
 //! | [`skip`](Operator::skip) | a compensation that will never succeed | the saga goes on undoing and ends `CompensatedWithExceptions` |
 //! | [`settle`](Operator::settle) | you know what became of a step | as if its participant had said so |
 //! | [`abort`](Operator::abort) | a saga that is parked on its way forward, before its pivot | it is undone |
@@ -121,8 +121,8 @@ impl Operator {
         self.core.command(id, Command::Retry { by, note }).await
     }
 
-    /// Takes the compensation of operation `op` as settled that was not made, and sets the saga
-    /// going again. It ends as `CompensatedWithExceptions`, which names the step.
+    /// Leaves the compensation of operation `op` undone, counts it as settled, and sets the saga going
+    /// again. It ends as `CompensatedWithExceptions`, which names the step.
     ///
     /// # Errors
     /// [`Refused`]; nothing was written.

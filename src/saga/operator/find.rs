@@ -17,7 +17,8 @@ pub struct Find {
 }
 
 /// A page of sagas, by number. Numbers rise, so sagas that are added while you turn the pages come
-/// at the end, and none comes twice.
+/// at the end, and none comes twice. What sagas do meanwhile goes on: one whose status changes just then
+/// may be missing where only some statuses are looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Page {

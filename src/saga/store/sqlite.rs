@@ -11,7 +11,8 @@
 //! **What is assumed.** SQLite 3.51.3 or newer (it is built in), in WAL mode with
 //! `synchronous=FULL`. `fsync` of a file and of a directory makes it durable: not so on network file
 //! systems and on disks that lie about it. Nobody writes to the file or deletes `-wal` beside it.
-//! A copy of the file is a backup only where the store was closed.
+//! A copy of the file is a backup only where the store was closed. While it is open, no other process
+//! can even read the file.
 //!
 //! **What goes wrong.** A failed write leaves it uncertain what is on the disk, so the store closes:
 //! each waiting and each later request answers [`StoreError::Closed`] with the cause, and nothing
@@ -19,8 +20,8 @@
 //! an answer, and the store goes on; a journal row that cannot be read is handed out so that
 //! [`Row::decode`](crate::saga::journal::Row::decode) tells the damage, and parks that saga alone.
 //!
-//! **What it costs.** A page cache of 8 MB, the requests in the queue, and on the disk what
-//! `docs/saga-format.md` lists. Searches of operators look at a few thousand sagas at a time, with
+//! **What it costs.** A page cache of 8 MB, the requests in the queue, and on the disk the columns and
+//! rows that `docs/saga-format.md` lists; the file never shrinks, what was deleted is used again. Searches of operators look at a few thousand sagas at a time, with
 //! commits in between; [`counts`](Store::counts) are kept, not counted.
 //!
 //! ```
