@@ -145,7 +145,7 @@ impl Meaning<'_> {
                 let (at, letter) = woken()?;
                 (*at, Ok(format!("{letter:?}")))
             }
-            Node::Patch => (begin, Ok("true".to_owned())),
+            Node::Patch => (begin, Ok("met".to_owned())),
             Node::Fail => (begin, Err(())),
             Node::Both(a, b) => {
                 let (left, right) = self.two(a, b, place, begin);
