@@ -317,7 +317,7 @@ async fn everything_wrong_with_what_is_registered_is_told_at_once() {
         "max_payload",
         "max_running",
         "crash_limit",
-        "attempts",
+        "`a`: attempts is 0, but has to be at least 1",
         "step name is \"a\"",
         "`s`",
     ] {

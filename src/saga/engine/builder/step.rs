@@ -1,4 +1,5 @@
 use super::Builder;
+use crate::error::Check;
 use crate::saga::step::{
     ErasedStep, Failure, FnStep, OnUnknown, Outcome, Payload, StepContext, StepRef, StepRetry,
     Verdict,
@@ -98,7 +99,10 @@ impl<App: Send + Sync + 'static, In, Out> StepBuilder<'_, App, In, Out> {
             step.retry.on_unknown = on_unknown;
         }
         builder.check_name("step name", name);
-        step.retry.check(&mut builder.check);
+        // Told as the step's own.
+        let mut check = Check::new(name.into());
+        step.retry.check(&mut check);
+        builder.check.absorb(check.done());
         if builder.functions.insert(name, erase(step)).is_some() {
             builder
                 .check
