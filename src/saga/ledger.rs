@@ -254,6 +254,47 @@ impl Ledger {
         Ok(UndoReply::Fresh { undone })
     }
 
+    /// What a step's key has come to here, without doing anything: for the answer to a saga's
+    /// [`verify`](crate::saga::StepBuilder::verify). [`Replayed`](Reply::Replayed) with the answer it
+    /// was given, or [`Undone`](Reply::Undone); a key that an undo has used is a
+    /// [`Mismatch`](Reply::Mismatch). `None`: it has not been here.
+    ///
+    /// What has not been here may still be on its way. So before a participant answers "not applied",
+    /// it [undoes](Ledger::undo) the step, which shuts the key.
+    ///
+    /// ```
+    /// use rusqlite::{Connection, TransactionBehavior::Immediate};
+    /// use seawall::saga::ledger::{Effect, Ledger, LedgerError, Reply};
+    ///
+    /// static CHARGE: Ledger = Ledger::new("charge");
+    /// let mut db = Connection::open_in_memory()?;
+    /// Ledger::create_tables(&db)?;
+    /// assert_eq!(CHARGE.seen::<u64>(&db, "order-7/2")?, None);
+    /// let mut tx = db.transaction_with_behavior(Immediate)?;
+    /// let answer = CHARGE.apply(&mut tx, "order-7/2", &990, |_| {
+    ///     Ok::<_, LedgerError>(Effect::Applied(17_u64))
+    /// })?;
+    /// tx.commit()?;
+    /// assert_eq!(answer, Reply::Fresh(Effect::Applied(17)));
+    /// let seen = CHARGE.seen(&db, "order-7/2")?;
+    /// assert_eq!(seen, Some(Reply::Replayed(Effect::Applied(17_u64))));
+    /// # Ok::<_, LedgerError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn seen<A: DeserializeOwned>(
+        &self,
+        db: &Connection,
+        key: &str,
+    ) -> Result<Option<Reply<A>>, LedgerError> {
+        self.names(&[("key", key)])?;
+        let Some(kept) = tables::find(db, self.action, key)? else {
+            return Ok(None);
+        };
+        self.reply(key, &kept).map(Some)
+    }
+
     /// Forgets at most `limit` of the keys and tombstones that were kept before `time`, of every
     /// action, the oldest first. Tells how many: fewer than `limit` means that none is left.
     ///
@@ -283,13 +324,23 @@ impl Ledger {
         let Some(kept) = tables::find(tx, self.action, key)? else {
             return Ok(Before::New(payload));
         };
-        Ok(Before::Seen(match kept.state {
+        let other = match kept.state {
+            State::Applied | State::Refused => !same(&kept.payload, &payload),
+            State::Undone | State::Undo => false,
+        };
+        Ok(Before::Seen(match other {
+            true => Reply::Mismatch,
+            false => self.reply(key, &kept)?,
+        }))
+    }
+
+    fn reply<A: DeserializeOwned>(&self, key: &str, kept: &Kept) -> Result<Reply<A>, LedgerError> {
+        Ok(match kept.state {
             State::Undone => Reply::Undone,
             State::Undo => Reply::Mismatch,
-            _ if !same(&kept.payload, &payload) => Reply::Mismatch,
             State::Applied => Reply::Replayed(Effect::Applied(self.read(key, &kept.answer)?)),
             State::Refused => Reply::Replayed(Effect::Refused(self.read(key, &kept.answer)?)),
-        }))
+        })
     }
 
     fn names(&self, given: &[(&'static str, &str)]) -> Result<(), LedgerError> {

@@ -65,6 +65,32 @@ const UNDONE: UndoReply = UndoReply::Fresh { undone: true };
 const NOTHING: UndoReply = UndoReply::Fresh { undone: false };
 
 #[test]
+fn a_key_tells_what_it_has_come_to_and_looking_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut db = open(&folder);
+    let seen = |db: &Connection, key| CHARGE.seen::<i64>(db, key).unwrap();
+    assert_eq!(seen(&db, "k"), None);
+    assert_eq!(
+        apply(&mut db, &CHARGE, "k", 7).unwrap(),
+        Reply::Fresh(Effect::Applied(70))
+    );
+    assert_eq!(seen(&db, "k"), Some(Reply::Replayed(Effect::Applied(70))));
+    assert_eq!(undo(&mut db, &CHARGE, "k/undo", "k").unwrap(), UNDONE);
+    assert_eq!(seen(&db, "k"), Some(Reply::Undone));
+    assert_eq!(seen(&db, "k/undo"), Some(Reply::Mismatch));
+    let mut tx = begin(&mut db);
+    let refused = CHARGE.apply(&mut tx, "no", &7, |_| {
+        Ok::<_, LedgerError>(Effect::Refused(-1))
+    });
+    assert_eq!(refused.unwrap(), Reply::Fresh(Effect::Refused(-1)));
+    tx.commit().unwrap();
+    assert_eq!(seen(&db, "no"), Some(Reply::Replayed(Effect::Refused(-1))));
+    let other = Ledger::new("reserve").seen::<i64>(&db, "no").unwrap();
+    assert_eq!(other, None);
+    assert!(CHARGE.seen::<i64>(&db, "").is_err());
+}
+
+#[test]
 fn a_refused_effect_writes_nothing_and_is_refused_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut db = open(&folder);
