@@ -24,6 +24,7 @@ pub(super) fn open(path: &Path) -> Result<Opened, StoreError> {
     let refuse = |why: String| StoreError::Open(format!("{}: {why}", path.display()).into());
     let sqlite =
         |e: rusqlite::Error| StoreError::Open(explain(path, "it cannot be opened", &e).into());
+    check_version(rusqlite::version_number()).map_err(refuse)?;
     create(path).map_err(|e| {
         refuse(format!(
             "it cannot be created ({e}); check the directory's permissions and free space"
@@ -55,6 +56,19 @@ pub(super) fn open(path: &Path) -> Result<Opened, StoreError> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)
         .map_err(sqlite)?;
     Ok(Opened { conn, tally })
+}
+
+/// SQLite is built in, unless whoever builds the program has libsqlite3-sys look for the system's.
+fn check_version(number: i32) -> Result<(), String> {
+    if number >= 3_051_003 {
+        return Ok(());
+    }
+    let (major, minor, patch) = (number / 1_000_000, number / 1000 % 1000, number % 1000);
+    Err(format!(
+        "SQLite {major}.{minor}.{patch} is linked into this program, and before 3.51.3 a reset of \
+         the WAL could lose commits; build it with the SQLite of the feature `bundled` \
+         (without LIBSQLITE3_SYS_USE_PKG_CONFIG)"
+    ))
 }
 
 /// Told before the file is first read: with exclusive locking from the start there is no `-shm`.
@@ -149,4 +163,19 @@ pub(super) fn explain(path: &Path, what: &str, e: &rusqlite::Error) -> String {
         _ => "nothing that was acknowledged is lost; open it anew",
     };
     format!("{}: {what} ({e}): {advice}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Built against a system's SQLite, the store took one that could lose what was acknowledged.
+    #[test]
+    fn an_sqlite_that_could_lose_commits_is_refused_by_its_number() {
+        assert!(check_version(rusqlite::version_number()).is_ok());
+        assert!(check_version(3_051_003).is_ok() && check_version(4_000_000).is_ok());
+        let refused = check_version(3_046_001).unwrap_err();
+        assert!(refused.starts_with("SQLite 3.46.1 is linked"), "{refused}");
+        assert!(check_version(3_051_002).is_err());
+    }
 }
