@@ -52,7 +52,7 @@ impl Op for Claim {
         }
     }
 
-    fn read(&mut self, db: &mut Db<'_>, (taken, next_due): Taken) -> Result<Claims, Fail> {
+    fn read(&mut self, db: &mut Db<'_>, (taken, mut next_due): Taken) -> Result<Claims, Fail> {
         let mut sagas = Vec::with_capacity(taken.len());
         for (id, status) in taken {
             match db.load(id, false) {
@@ -61,12 +61,19 @@ impl Op for Claim {
                 Err(_) => db.unread.push((self.owner, id)),
             }
         }
+        if !db.unread.is_empty() {
+            // The next claim lets go of them.
+            let soon = self.now.saturating_add(SOON_MS);
+            next_due = Some(next_due.map_or(soon, |due| due.min(soon)));
+        }
         Ok(Claims { sagas, next_due })
     }
 }
 
 /// For how long a saga that could not be read is left alone.
 const UNREAD_MS: i64 = 60_000;
+/// Until one is let go of.
+const SOON_MS: i64 = 1000;
 
 impl Db<'_> {
     /// Lets go of the sagas that were taken and could not be read, so nobody runs them. They are tried
@@ -247,11 +254,11 @@ mod tests {
                     .unwrap();
             }
             let keys: Vec<_> = claims.sagas.into_iter().map(|saga| saga.key).collect();
-            keys.concat()
+            (keys.concat(), claims.next_due)
         };
-        assert_eq!(claim(10), "ac");
-        assert_eq!(claim(20), "");
-        assert_eq!(claim(20 + UNREAD_MS), "b");
-        assert_eq!(claim(1_000_000), "");
+        let expect = |keys: &str, next_due| (keys.to_owned(), next_due);
+        assert_eq!(claim(10), expect("ac", Some(10 + SOON_MS)));
+        assert_eq!(claim(20), expect("", Some(20 + UNREAD_MS)));
+        assert_eq!(claim(20 + UNREAD_MS), expect("b", None));
     }
 }
