@@ -27,6 +27,7 @@ pub struct StepRetry {
 
 /// What to do when an attempt may have been applied, and there is nobody to ask.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum OnUnknown {
     /// Try again with the same key, as often as attempts are left; then the saga hears of it, and
     /// going backward it undoes the step with [`Outcome::Unknown`](super::Outcome::Unknown).
