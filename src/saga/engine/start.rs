@@ -85,13 +85,15 @@ pub enum StartError {
     #[error("{0}")]
     Misuse(String),
     /// The engine is being stopped; start it elsewhere, or after the restart.
-    #[error("the engine is draining and starts nothing new")]
+    #[error(
+        "the engine is draining and starts nothing new; start it with the engine that comes after it"
+    )]
     Draining,
     /// The store failed.
     #[error("the saga could not be written down: {0}")]
     Store(#[source] StoreError),
     /// The engine is gone.
-    #[error("the engine has ended")]
+    #[error("the engine has ended; start it again with the next one, under the same key")]
     Ended,
 }
 
@@ -353,7 +355,10 @@ impl<Out: 'static> IntoFuture for Starting<Out> {
                 ..
             } = self;
             if origin != core.origin {
-                let why = format!("saga `{name}` was registered with another engine's builder");
+                let why = format!(
+                    "saga `{name}` was registered with another engine's builder; start it \
+                     with that engine, or with what this one's builder has given"
+                );
                 return Err(StartError::Misuse(why));
             }
             let input = input.map_err(|why| {

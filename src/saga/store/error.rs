@@ -10,7 +10,7 @@ pub enum StoreError {
     #[error("fenced: another owner has taken the saga over; nothing was written")]
     Fenced,
     /// There is no such saga, or no longer.
-    #[error("there is no saga {0}")]
+    #[error("there is no saga {0}; one that has ended is deleted after its retention")]
     NotFound(SagaId),
     /// The saga has ended. Nothing was written.
     #[error("saga {0} has ended")]
@@ -28,7 +28,9 @@ pub enum StoreError {
         most: usize,
     },
     /// A read failed. The store goes on.
-    #[error("the store could not be read: {0}")]
+    #[error(
+        "the store could not be read: {0}; it goes on, so ask again, and check the disk if it stays"
+    )]
     Read(Arc<str>),
     /// It was closed; after a failed write by itself, since what is on the disk is uncertain then.
     /// Every later request fails as well: open the store anew, which recovers all that was

@@ -275,7 +275,8 @@ async fn what_belongs_to_another_builder_is_refused_at_the_start() {
     let refused = engine.start(saga, "k", 1).await.unwrap_err().to_string();
     assert_eq!(
         refused,
-        "step `a` was registered with another engine's builder"
+        "step `a` was registered with another engine's builder; call what this one's builder has \
+         given"
     );
     let refused = engine
         .start(their_saga, "k", 1)
@@ -284,7 +285,8 @@ async fn what_belongs_to_another_builder_is_refused_at_the_start() {
         .to_string();
     assert_eq!(
         refused,
-        "saga `s` was registered with another engine's builder"
+        "saga `s` was registered with another engine's builder; start it with that engine, or with \
+         what this one's builder has given"
     );
     assert_eq!(
         engine.find("s", "k").await.unwrap(),

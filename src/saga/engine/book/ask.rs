@@ -100,7 +100,10 @@ impl Book {
                 }
             },
             Ask::Foreign(name) => {
-                let why = format!("step `{name}` was registered with another engine's builder");
+                let why = format!(
+                    "step `{name}` was registered with another engine's builder; call \
+                     what this one's builder has given"
+                );
                 Err(Park::new(StuckKind::Code, why).at(op))
             }
             Ask::Unusable(why) => Err(Park::new(StuckKind::Saga, why).at(op)),
