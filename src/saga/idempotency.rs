@@ -16,6 +16,10 @@
 //! it work. Alone, the layer suits handlers that may run twice after a crash, but not at every
 //! reload of a page.
 //!
+//! All instances of the service have to share the file, since one that has never seen a step takes its
+//! undo for one of nothing. So it is for one machine. Behind a load balancer keep the keys in the
+//! service's own database.
+//!
 //! # What is answered
 //!
 //! Requests are told apart by key, method and path (and [caller](IdempotencyConfig::caller)); their

@@ -298,7 +298,7 @@ impl Ledger {
     /// Forgets at most `limit` of the keys and tombstones that were kept before `time`, of every
     /// action, the oldest first. Tells how many: fewer than `limit` means that none is left.
     ///
-    /// A forgotten key is a new call. Keep them longer than any saga may take, the wait for an
+    /// A forgotten key is a new call, and the undo of a forgotten step undoes nothing. Keep them longer than any saga may take, the wait for an
     /// operator included: a month is cheap. A few hundred at a time, in a transaction each, do not
     /// keep writers waiting.
     ///

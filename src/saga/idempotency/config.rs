@@ -81,14 +81,15 @@ pub struct IdempotencyConfig {
 impl IdempotencyConfig {
     /// How long a request that a dead process had in hand is answered 409, from the process's last
     /// sign of life; then it may run again. While a process lives it renews its marks, so a handler
-    /// may take longer. At least 1 s. The same for all that share the file. Default: 30 s.
+    /// may take longer. It is told by the wall clock: between processes, one that is set ahead ends
+    /// it early. At least 1 s. The same for all that share the file. Default: 30 s.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
 
-    /// How long answers and tombstones are kept; then the key is new again, and a step may come
-    /// after its undo. So longer than any saga may take, the wait for an operator included. What is
+    /// How long answers and tombstones are kept; then the key is new again: a step may come after its
+    /// undo, and the undo of a step that is forgotten is answered 204, as there is nothing to undo. So longer than any saga may take, the wait for an operator included. What is
     /// older leaves with later requests, some at a time. Longer than zero. Default: 7 days.
     pub fn keep(mut self, keep: Duration) -> Self {
         self.keep = keep;
