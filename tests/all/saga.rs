@@ -1,6 +1,7 @@
 //! Durable sagas on the memory store, whose time is the paused clock's.
 mod basics;
 mod cancel;
+mod child_trouble;
 mod children;
 mod continue_as;
 mod crash;
@@ -10,6 +11,7 @@ mod engines;
 mod foreign;
 mod gate;
 mod golden;
+mod hooked;
 mod inputs;
 mod invariants;
 mod life;

@@ -171,7 +171,8 @@ async fn child_gone(d: &mut Drive, saga: &str, key: &str) -> Result<Left, Stop> 
     if d.core.store.find(saga, key).await?.is_none() {
         return Ok(Left::Unknown);
     }
-    d.core.cancel_child(saga.to_owned(), key.to_owned());
+    let called = d.core.cancel_child(saga.to_owned(), key.to_owned());
+    d.core.spawn_other(called);
     d.stand_by();
     let core = d.core.clone();
     let mut ended = pin!(core.ended(saga, key));

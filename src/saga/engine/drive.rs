@@ -343,7 +343,7 @@ impl Drive {
         });
         let parent = self.view.parent.clone().filter(|_| ended);
         parent
-            .map(|parent| start::child_ended(parent, &End::of(&self.view), at))
+            .map(|parent| start::child_ended(parent, &self.key, &End::of(&self.view), at))
             .into_iter()
             .collect()
     }

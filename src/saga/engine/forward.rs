@@ -56,6 +56,8 @@ struct Forward<'a> {
     born: BTreeSet<u32>,
     /// Those who want the saga given up, and hear of it when its pivot has settled.
     cancels: Vec<Reply>,
+    /// Those of them that were cancelled.
+    called_back: BTreeSet<u32>,
 }
 
 enum Woke {
@@ -112,6 +114,7 @@ pub(super) async fn run(d: &mut Drive, journal: &[Event], stuck: bool) -> Result
         born: BTreeSet::new(),
         cancels: Vec::new(),
         d,
+        called_back: BTreeSet::new(),
     };
     let before = forward.d.batch.len();
     if let Err(park) = forward.replay(journal, &shared) {

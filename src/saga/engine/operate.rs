@@ -4,13 +4,14 @@ mod decide;
 use super::{
     core::Core,
     drive::{Drive, Stop, Task},
+    timer,
 };
 use crate::saga::{
     journal::{Event, Reading, Settlement, StuckKind},
     store::{SagaId, Status, StoreError},
 };
 use decide::{Decision, decide};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
 /// What is done to a saga. Each has an author and a note.
@@ -119,6 +120,9 @@ pub enum Refused {
 /// Bytes of an author's name, and of a note.
 const MAX_AUTHOR: usize = 255;
 const MAX_NOTE: usize = 4096;
+
+/// Before a child is cancelled again that the store could not find or write.
+const AGAIN: Duration = Duration::from_secs(1);
 
 impl From<StoreError> for Refused {
     fn from(error: StoreError) -> Self {
@@ -235,17 +239,30 @@ impl Core {
         decide(view, &steps, command.clone())
     }
 
-    /// The parent of a child is given up.
-    pub(super) fn cancel_child(self: &Arc<Self>, name: String, key: String) {
+    /// The parent of a child is given up: ends when that is written down in the child, or cannot be.
+    pub(super) fn cancel_child(
+        self: &Arc<Self>,
+        name: String,
+        key: String,
+    ) -> impl Future<Output = ()> + Send + 'static {
         let core = self.clone();
-        self.spawn_other(async move {
-            let Ok(Some(id)) = core.store.find(&name, &key).await else {
-                return;
-            };
-            let (by, note) = ("engine".to_owned(), "its parent is given up".to_owned());
-            // Past its pivot, or ended: its end tells. Stuck: an operator settles it.
-            let _ = core.command(id, Command::Cancel { by, note }).await;
-        });
+        async move {
+            while !core.is_draining() && core.is_closed().is_none() {
+                let answer = match core.store.find(&name, &key).await {
+                    Ok(Some(id)) => {
+                        let (by, note) = ("engine".to_owned(), "its parent is given up".to_owned());
+                        core.command(id, Command::Cancel { by, note }).await
+                    }
+                    Ok(None) => return,
+                    Err(error) => Err(error.into()),
+                };
+                // Past its pivot, or ended: its end tells. Stuck: an operator settles it.
+                let Err(Refused::Store(_)) = answer else {
+                    return;
+                };
+                timer::pause(AGAIN).await;
+            }
+        }
     }
 }
 

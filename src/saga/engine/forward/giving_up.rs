@@ -95,16 +95,31 @@ impl Forward<'_> {
         Ok(settled)
     }
 
-    pub(super) fn call_children_back(&self, born: &[u32]) {
-        for op in born {
+    /// Children that run are cancelled, each once. The saga is here until that is written down in
+    /// them: nobody would bring it back to do it.
+    pub(super) fn call_children_back(&mut self, born: &[u32]) {
+        if self.running.is_empty() {
+            // They may have to run alone to hear it.
+            self.d.stand_by();
+        }
+        for &op in born {
             if let Some(Open {
                 what: What::Child { saga, key, .. },
                 ..
-            }) = self.book.open.get(op)
+            }) = self.book.open.get(&op)
+                && self.called_back.insert(op)
             {
-                self.d.core.cancel_child(saga.clone(), key.clone());
+                let called = self.d.core.cancel_child(saga.clone(), key.clone());
+                self.running.push(Box::pin(async move {
+                    called.await;
+                    (op, Settled::ChildStarted)
+                }));
             }
         }
+    }
+
+    pub(super) fn has_children_to_call_back(&self) -> bool {
+        self.is_given_up() && !self.born.is_subset(&self.called_back)
     }
 
     pub(super) async fn commands(&mut self) -> Result<(), Halt> {

@@ -44,11 +44,11 @@ impl Forward<'_> {
         starting.is_empty()
             && self.running.is_empty()
             && !self.book.is_idle()
-            // One that was given up stays, so that its children hear of it whatever happens.
-            && !self.is_given_up()
             && (self.turns.end.is_none() || self.book.open.keys().all(children_only))
             && due.is_none_or(|due| due > soon())
             && self.cancels.is_empty()
+            // One that was given up stays until its children have heard of it.
+            && !self.has_children_to_call_back()
             && !self.turns.is_held()
     }
 

@@ -55,7 +55,7 @@ pub(in crate::saga::engine) fn child(
                     && end.is_final()
                 {
                     // One that is there already is the same.
-                    let letter = child_ended(parent, &end, core.now());
+                    let letter = child_ended(parent, &key, &end, core.now());
                     let _ = core.store.inbox_put(letter).await;
                     core.notify(&parent_saga, &parent_key).await;
                 }
@@ -66,13 +66,16 @@ pub(in crate::saga::engine) fn child(
             Err(
                 StartError::Store(StoreError::Closed(_)) | StartError::Draining | StartError::Ended,
             ) => Settled::ChildStarted,
-            Err(StartError::Store(error)) => Settled::Wait(Wait {
-                attempt: 0,
-                not_before: core.later(AGAIN),
-                error: error.to_string(),
-                tainted: false,
-                refused_by: None,
-            }),
+            // It may be there already.
+            Err(StartError::Store(error)) if !matches!(error, StoreError::TooLarge { .. }) => {
+                Settled::Wait(Wait {
+                    attempt: 0,
+                    not_before: core.later(AGAIN),
+                    error: error.to_string(),
+                    tainted: true,
+                    refused_by: None,
+                })
+            }
             Err(error) => {
                 let why = format!("child saga `{saga}` cannot be started: {error}");
                 Settled::Park {
@@ -86,7 +89,14 @@ pub(in crate::saga::engine) fn child(
 
 /// What tells a parent of its child's end: the very event that its journal will have. It carries the
 /// output, so that it does not matter how long the child is kept.
-pub(in crate::saga::engine) fn child_ended(parent: Parent, end: &End, at: i64) -> Letter {
+///
+/// Its id is made of the child's own key, which is random: no user's signal has it.
+pub(in crate::saga::engine) fn child_ended(
+    parent: Parent,
+    child: &str,
+    end: &End,
+    at: i64,
+) -> Letter {
     let Parent { saga, key, op } = parent;
     let (attempt, failed) = (1, |clean, error| Event::Failed {
         op,
@@ -106,7 +116,7 @@ pub(in crate::saga::engine) fn child_ended(parent: Parent, end: &End, at: i64) -
     Letter {
         saga,
         key,
-        id: format!("child/{op}"),
+        id: format!("child/{child}"),
         name: CHILD_ENDED.to_owned(),
         // An event can always be written: its payloads are JSON already.
         body: serde_json::to_string(&event).unwrap_or_default(),

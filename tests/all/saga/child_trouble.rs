@@ -1,0 +1,153 @@
+//! Children whose parent is given up, whose store fails, or whose end somebody's signal looks like.
+use super::{
+    hooked::Hooked,
+    stage::{Paid, Stage, pass, secs},
+    world::{Way, World, clock, step},
+};
+use seawall::saga::{
+    Abort, Builder, Engine, Flow, Outcome, SagaError, SagaRef, Status, StepContext, Store as _,
+    StoreError,
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::SeqCst},
+};
+use tokio::time::timeout;
+
+/// A child that runs `a` and waits for a signal that nobody sends; beside it, `c`.
+fn family(b: &mut Builder<World>, beside: bool) -> SagaRef<(), ()> {
+    let (a, c) = (step!(b, "a").register(), step!(b, "c").register());
+    let kid = b.saga("kid", move |saga: Flow, (): ()| async move {
+        saga.call(a, ()).await?;
+        Ok::<_, Abort>(saga.wait_for::<Paid>().await.0)
+    });
+    let undo = |world: Arc<World>, cx: StepContext, (): (), _: Outcome<u32>| async move {
+        world.undo("kid", cx).await
+    };
+    let kid = b.child("kid", kid, undo);
+    b.saga("parent", move |saga: Flow, (): ()| async move {
+        if beside {
+            tokio::try_join!(saga.child(kid, ()), saga.call(c, ()))?;
+        } else {
+            saga.child(kid, ()).await?;
+        }
+        Ok::<_, Abort>(())
+    })
+}
+
+async fn called_back(stage: &Stage) {
+    let kid = stage.key_of("kid").await;
+    assert_eq!(stage.status("kid", &kid).await, Status::Compensated);
+    assert_eq!(stage.status("parent", "k").await, Status::Compensated);
+    let jot = stage.jot("kid", &kid).await;
+    let cancelled = jot.iter().filter(|event| *event == "cancelled").count();
+    assert_eq!(cancelled, 1, "{jot:?}");
+    assert_eq!(stage.world.net(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_child_is_cancelled_when_its_parent_is_given_up_for_a_step_beside_it() {
+    let stage = Stage::with(World::with([("c", vec![Way::Refuse])]));
+    let mut b = stage.builder();
+    let parent = family(&mut b, true);
+    let engine = b.build().await.unwrap();
+    let mut handle = engine.start(parent, "k", ()).await.unwrap();
+    let end = timeout(secs(99), handle.outcome()).await.unwrap();
+    assert!(matches!(end, Err(SagaError::Compensated { .. })), "{end:?}");
+    called_back(&stage).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_child_is_cancelled_with_its_parent_and_at_its_parents_deadline() {
+    for deadline in [None, Some(secs(20))] {
+        let stage = Stage::new();
+        let mut b = stage.builder();
+        let parent = family(&mut b, false);
+        let engine = b.build().await.unwrap();
+        let start = engine.start(parent, "k", ());
+        let start = match deadline {
+            Some(after) => start.deadline(after),
+            None => start,
+        };
+        let mut handle = start.await.unwrap();
+        pass(1).await;
+        assert_eq!(engine.in_memory(), 0);
+        if deadline.is_none() {
+            handle.cancel("not wanted").await.unwrap();
+        }
+        let end = timeout(secs(99), handle.outcome()).await.unwrap();
+        assert!(matches!(end, Err(SagaError::Compensated { .. })), "{end:?}");
+        called_back(&stage).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_signal_of_a_user_takes_the_place_of_a_childs_end() {
+    let stage = Stage::new();
+    let mut b = stage.builder();
+    let parent = family(&mut b, false);
+    let engine = b.build().await.unwrap();
+    for id in ["child/0", "child/1"] {
+        engine.signal("parent", "k", id, &Paid(1)).await.unwrap();
+    }
+    let mut handle = engine.start(parent, "k", ()).await.unwrap();
+    pass(1).await;
+    let kid = stage.key_of("kid").await;
+    engine.signal("kid", &kid, "m", &Paid(2)).await.unwrap();
+    timeout(secs(99), handle.outcome()).await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_that_could_not_be_looked_up_may_be_there_and_is_called_back_all_the_same() {
+    let fails = Arc::new(AtomicBool::new(false));
+    let failing = fails.clone();
+    let store = Hooked::new(move |call| {
+        let fail = call == "load whole" && failing.load(SeqCst);
+        async move {
+            match fail {
+                true => Err(StoreError::Read("a bad sector".into())),
+                false => Ok(()),
+            }
+        }
+    });
+    let world = World::default();
+    let mut b = Engine::builder(world.clone(), store.clone());
+    b.wall_clock(clock());
+    let parent = family(&mut b, false);
+    let engine = b.build().await.unwrap();
+    let mut handle = engine.start(parent, "k", ()).await.unwrap();
+    pass(1).await;
+    fails.store(true, SeqCst);
+    handle.cancel("not wanted").await.unwrap();
+    pass(5).await;
+    fails.store(false, SeqCst);
+    let end = timeout(secs(99), handle.outcome()).await.unwrap();
+    assert!(matches!(end, Err(SagaError::Compensated { .. })), "{end:?}");
+    assert_eq!(world.net(), 0);
+    let counts = store.counts().await.unwrap();
+    assert_eq!((counts.compensated, counts.waiting), (2, 0), "{counts:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_that_is_too_large_to_be_written_parks_its_parent() {
+    let created = Arc::new(AtomicBool::new(false));
+    let store = Hooked::new(move |call| {
+        // The parent is written, and its child is not.
+        let fail = call == "create" && created.swap(true, SeqCst);
+        async move {
+            let (field, value, most) = ("the journal row", 2, 1);
+            match fail {
+                true => Err(StoreError::TooLarge { field, value, most }),
+                false => Ok(()),
+            }
+        }
+    });
+    let mut b = Engine::builder(World::default(), store);
+    b.wall_clock(clock());
+    let parent = family(&mut b, false);
+    let engine = b.build().await.unwrap();
+    let mut handle = engine.start(parent, "k", ()).await.unwrap();
+    let end = timeout(secs(99), handle.outcome()).await.unwrap();
+    let why = end.unwrap_err().to_string();
+    assert!(why.contains("at most 1 can be stored"), "{why}");
+}
