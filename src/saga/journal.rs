@@ -324,6 +324,17 @@ pub enum StuckKind {
     Damage,
 }
 
+impl Event {
+    /// The bytes of what came in from outside with it: an answer, a signal.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Event::Done { out, .. } => out.get().len(),
+            Event::Signal { body, .. } => body.get().len(),
+            _ => 0,
+        }
+    }
+}
+
 impl Settlement {
     /// It was applied, with this output: what the step would have answered.
     ///

@@ -28,6 +28,7 @@ mod random;
 mod restarts;
 mod retention;
 mod retry;
+mod rows;
 mod signals;
 mod stage;
 mod store_errors;

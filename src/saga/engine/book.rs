@@ -212,6 +212,15 @@ impl Book {
         due.into_iter().map(|(_, _, event)| event).collect()
     }
 
+    /// Whether the timer or wait that this ends is still asked for.
+    pub(super) fn is_open(&self, end: &Event) -> bool {
+        match end {
+            Event::Fired { op } => self.timers.contains_key(op),
+            Event::TimedOut { op } => self.waits.iter().any(|wait| wait.0 == *op),
+            _ => false,
+        }
+    }
+
     /// Books an outcome. `Some`: it goes to the code now.
     pub(super) fn outcome(&mut self, event: &Event) -> Result<Option<(u32, Delivered)>, Park> {
         let gone = || Park::misfit("did not ask for this", event);

@@ -68,6 +68,8 @@ pub(super) struct Drive {
     pub(super) seq: u32,
     pub(super) view: View,
     pub(super) batch: Vec<Event>,
+    /// Bytes of payloads in it.
+    pub(super) weight: usize,
     pub(super) consumed: Vec<i64>,
     /// Set while the saga is not in the store yet.
     pub(super) new: Option<Box<NewTask>>,
@@ -92,6 +94,9 @@ pub(super) async fn drive(core: Arc<Core>, task: Task, place: Place) {
     {
         // What could not be written down has not happened.
         (d.batch, d.consumed) = Default::default();
+        for (answer, _) in &mut d.replies {
+            *answer = Err(Refused::Stuck);
+        }
         stop = d.park(Park::new(StuckKind::Saga, error.to_string())).await;
     }
     core.discharge(d.id, &d.link);
@@ -138,6 +143,7 @@ impl Drive {
             seq: 0,
             view: View::default(),
             batch: Vec::new(),
+            weight: 0,
             consumed: Vec::new(),
             new: None,
             replies: Vec::new(),
@@ -278,6 +284,7 @@ impl Drive {
     }
 
     /// Makes what was taken in durable, and with it what comes after. Nothing may depend on it
+        self.weight = self.weight.saturating_add(event.weight());
     /// before this has come back.
     pub(super) async fn flush(&mut self, next: Next) -> Result<(), Stop> {
         if self.batch.is_empty() && self.consumed.is_empty() && next == Next::Keep {
@@ -289,6 +296,7 @@ impl Drive {
             for event in &mut events {
                 if let Event::Retry { left, .. } = event {
                     *left = true;
+        self.weight = 0;
                 }
             }
         }

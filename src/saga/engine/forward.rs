@@ -32,8 +32,10 @@ use std::{
     task::Poll,
 };
 
-/// Outcomes in one row, so that it stays of a size that stores take.
+/// Outcomes in one row, and the bytes that come in with them before it is written: so it stays of a
+/// size that stores take.
 const MOST_OUTCOMES: usize = 16;
+const HEAVY: usize = 1 << 20;
 
 /// The signal that a child's end comes as. No user's can have the name.
 pub(super) const CHILD_ENDED: &str = "\u{1}child ended";
@@ -54,10 +56,10 @@ struct Forward<'a> {
     started: BTreeSet<u32>,
     /// Children that exist; their end comes by mail.
     born: BTreeSet<u32>,
-    /// Those who want the saga given up, and hear of it when its pivot has settled.
-    cancels: Vec<Reply>,
     /// Those of them that were cancelled.
     called_back: BTreeSet<u32>,
+    /// Those who want the saga given up, and hear of it when its pivot has settled.
+    cancels: Vec<Reply>,
 }
 
 enum Woke {
@@ -112,9 +114,9 @@ pub(super) async fn run(d: &mut Drive, journal: &[Event], stuck: bool) -> Result
         loaded: BTreeSet::new(),
         started: BTreeSet::new(),
         born: BTreeSet::new(),
+        called_back: BTreeSet::new(),
         cancels: Vec::new(),
         d,
-        called_back: BTreeSet::new(),
     };
     let before = forward.d.batch.len();
     if let Err(park) = forward.replay(journal, &shared) {
@@ -248,6 +250,9 @@ impl Forward<'_> {
                     self.settled(op, settled)?;
                     // What else is there goes into the same row, within reason.
                     for _ in 1..MOST_OUTCOMES {
+                        if self.d.weight >= HEAVY {
+                            break;
+                        }
                         let Some(Some((op, settled))) = now_or_never(self.running.next()) else {
                             break;
                         };

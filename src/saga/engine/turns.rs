@@ -7,7 +7,9 @@ use crate::saga::{
 };
 use std::{
     any::Any,
+    future::Future as _,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     sync::Arc,
     task::{Context, Poll, Waker},
 };
@@ -75,7 +77,9 @@ impl Turns {
         let mut cx = Context::from_waker(&self.as_waker);
         for _ in 0..SPINS {
             self.waker.take_woken();
-            match code.as_mut().poll(&mut cx) {
+            // The runtime's budget is one task's, and a replay may be long: a channel of the saga's
+            // own would be told to wait, again and again.
+            match pin!(tokio::task::unconstrained(code.as_mut())).poll(&mut cx) {
                 Poll::Ready(end) => {
                     self.end = Some(end);
                     self.code = None;

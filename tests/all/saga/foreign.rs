@@ -137,6 +137,45 @@ async fn a_saga_may_use_what_never_leaves_its_own_code() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_channel_of_its_own_carries_a_long_saga_through_its_replay() {
+    let stage = Stage::new();
+    let engine = async || {
+        let mut b = stage.builder();
+        let a = step!(b, "a").register();
+        let saga = b.saga("long", move |saga: Flow, (): ()| async move {
+            let (tell, mut told) = tokio::sync::mpsc::channel(1);
+            let one = async {
+                for n in 0..300 {
+                    saga.call(a, ()).await?;
+                    tell.send(n).await?;
+                }
+                saga.wait_for::<Paid>().await;
+                drop(tell);
+                Ok::<_, Abort>(())
+            };
+            let two = async {
+                let mut sum = 0;
+                while let Some(n) = told.recv().await {
+                    sum += n;
+                }
+                Ok::<_, Abort>(sum)
+            };
+            Ok::<_, Abort>(tokio::try_join!(one, two)?.1)
+        });
+        (b.build().await.unwrap(), saga)
+    };
+    let (first, saga) = engine().await;
+    first.start(saga, "k", ()).await.unwrap();
+    pass(60).await;
+    stage.die(first).await;
+    let (second, saga) = engine().await;
+    pass(1).await;
+    second.signal("long", "k", "m", &Paid(1)).await.unwrap();
+    let mut handle = second.start(saga, "k", ()).await.unwrap();
+    assert_eq!(handle.outcome().await.unwrap(), 300 * 299 / 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn s31_a_timeout_of_the_runtime_around_a_long_wait_is_found_out_and_not_forgotten() {
     let stage = Stage::new();
     let mut b = stage.builder();

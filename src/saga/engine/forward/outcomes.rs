@@ -69,7 +69,7 @@ impl Forward<'_> {
         if self.turns.end.is_none() {
             for event in self.book.due(now) {
                 // An earlier one may have let it go.
-                if self.book.due(now).iter().any(|due| same_op(due, &event)) {
+                if self.book.is_open(&event) {
                     self.d.push(event.clone());
                     self.outcome(&event)?;
                 }
@@ -121,6 +121,9 @@ impl Forward<'_> {
         {
             if self.d.consumed.contains(&mail.arrival) {
                 continue;
+            }
+            if self.d.weight >= HEAVY {
+                self.d.flush(Next::Keep).await?;
             }
             if mail.name == CHILD_ENDED {
                 self.child_ended(&mail.body)?;
@@ -179,13 +182,5 @@ impl Forward<'_> {
             self.settled(op, settled)?;
         }
         Ok(())
-    }
-}
-
-fn same_op(a: &Event, b: &Event) -> bool {
-    match (a, b) {
-        (Event::Fired { op: a }, Event::Fired { op: b })
-        | (Event::TimedOut { op: a }, Event::TimedOut { op: b }) => a == b,
-        _ => false,
     }
 }
