@@ -235,12 +235,8 @@ impl<App> Engine<App> {
             body,
             at: self.core.now(),
         };
-        let posted = self
-            .core
-            .store
-            .inbox_put(letter)
-            .await
-            .map_err(SignalError::Store)?;
+        let posted = self.core.store.inbox_put(letter).await;
+        let posted = self.core.heard(posted).map_err(SignalError::Store)?;
         if let Posted::New(Some(id)) = posted {
             self.core.nudge_mail(id);
         }

@@ -1,6 +1,9 @@
 //! What all sagas of an engine share.
+mod place;
 mod room;
+mod taking;
 
+pub(super) use place::Place;
 pub(super) use room::Pass;
 
 use super::{
@@ -28,6 +31,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio::{
+    runtime::Handle,
     sync::{Notify, oneshot, watch},
     task::JoinSet,
 };
@@ -74,13 +78,18 @@ pub(in crate::saga) struct Core {
     /// `None` once nothing will end here any more.
     waiters: Mutex<Option<Waiters>>,
     tasks: Mutex<JoinSet<()>>,
+    /// Where they run, wherever a saga is started from.
+    runtime: Handle,
+    /// Claims and the like on their way: what they bring is not in memory yet.
+    taking: AtomicUsize,
 }
 
 type Waiters = HashMap<SagaId, Vec<oneshot::Sender<End>>>;
 
 #[derive(Default)]
 struct Running {
-    links: HashMap<SagaId, Arc<Link>>,
+    /// With the epoch that each saga was taken over in.
+    links: HashMap<SagaId, (u32, Arc<Link>)>,
     by_name: HashMap<String, usize>,
     total: usize,
 }
@@ -102,12 +111,6 @@ pub(super) struct Setup {
 
 /// Until a saga that the store failed is taken up again.
 const AGAIN: Duration = Duration::from_secs(1);
-
-/// A saga's place in memory; given back when dropped.
-pub(super) struct Place {
-    core: Arc<Core>,
-    name: String,
-}
 
 impl Core {
     pub(super) fn new(setup: Setup) -> Arc<Core> {
@@ -134,6 +137,8 @@ impl Core {
             empty: Notify::new(),
             waiters: Mutex::new(Some(HashMap::new())),
             tasks: Mutex::new(JoinSet::new()),
+            runtime: Handle::current(),
+            taking: AtomicUsize::new(0),
         })
     }
 
@@ -171,56 +176,43 @@ impl Core {
         self.draining.load(SeqCst)
     }
 
-    /// A place for a saga, if there is room. `None`: it has to wait in the store.
-    pub(super) fn place(self: &Arc<Self>, name: &str) -> Option<Place> {
-        let mut running = self.running.lock();
-        if running.total >= self.max_running || running.of(name) >= self.most_of(name) {
-            return None;
-        }
-        Some(self.take_place(&mut running, name))
-    }
-
-    /// A place, whatever the limits: for what an operator does.
-    pub(super) fn extra_place(self: &Arc<Self>, name: &str) -> Place {
-        self.take_place(&mut self.running.lock(), name)
-    }
-
-    fn take_place(self: &Arc<Self>, running: &mut Running, name: &str) -> Place {
-        running.total = running.total.saturating_add(1);
-        match running.by_name.get_mut(name) {
-            Some(n) => *n = n.saturating_add(1),
-            None => {
-                running.by_name.insert(name.to_owned(), 1);
-            }
-        }
-        self.in_memory.fetch_add(1, SeqCst);
-        Place {
-            core: self.clone(),
-            name: name.to_owned(),
-        }
-    }
-
     fn most_of(&self, name: &str) -> usize {
         self.max_of.get(name).copied().unwrap_or(usize::MAX)
     }
 
-    pub(super) fn enlist(&self, id: SagaId, link: &Arc<Link>) {
-        self.running.lock().links.insert(id, link.clone());
-    }
-
-    pub(super) fn discharge(&self, id: SagaId, link: &Arc<Link>) {
+    /// Makes a saga's task the one that others reach. `Ok(Some)`: a task of this engine had it
+    /// before, which has to be gone first. `Err`: another one has taken it over since.
+    pub(super) fn enlist(
+        &self,
+        id: SagaId,
+        epoch: u32,
+        link: &Arc<Link>,
+    ) -> Result<Option<Arc<Link>>, StoreError> {
         let mut running = self.running.lock();
         if running
             .links
             .get(&id)
-            .is_some_and(|known| Arc::ptr_eq(known, link))
+            .is_some_and(|(known, _)| *known > epoch)
         {
+            return Err(StoreError::Fenced);
+        }
+        let before = running.links.insert(id, (epoch, link.clone()));
+        Ok(before.map(|(_, link)| link))
+    }
+
+    pub(super) fn discharge(&self, id: SagaId, link: &Arc<Link>) {
+        let mut running = self.running.lock();
+        let known = running.links.get(&id);
+        if known.is_some_and(|(_, known)| Arc::ptr_eq(known, link)) {
             running.links.remove(&id);
         }
+        drop(running);
+        link.leave();
     }
 
     pub(in crate::saga) fn link(&self, id: SagaId) -> Option<Arc<Link>> {
-        self.running.lock().links.get(&id).cloned()
+        let running = self.running.lock();
+        running.links.get(&id).map(|(_, link)| link.clone())
     }
 
     pub(in crate::saga) fn in_memory(&self) -> usize {
@@ -233,11 +225,11 @@ impl Core {
         let mut tasks = self.tasks.lock();
         while tasks.try_join_next().is_some() {}
         // Boxed: a task's future is copied a dozen times on its way, and this one has kilobytes.
-        tasks.spawn(Box::pin(drive::drive(core, task, place)));
+        tasks.spawn_on(Box::pin(drive::drive(core, task, place)), &self.runtime);
     }
 
     pub(super) fn spawn_other(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.lock().spawn(task);
+        self.tasks.lock().spawn_on(task, &self.runtime);
     }
 
     /// Lets go of a saga that could not be read or written just now, so that it is taken up again.
@@ -248,16 +240,25 @@ impl Core {
         let core = self.clone();
         self.spawn_other(async move {
             timer::pause(AGAIN).await;
-            // One that cannot be released is taken up by the next engine.
-            let _ = core.store.release(core.owner, Some(id)).await;
-            core.wake.notify_one();
+            // An operator may have taken it up meanwhile.
+            if core.link(id).is_none() {
+                // One that cannot be released is taken up by the next engine.
+                let released = core.store.release(core.owner, Some(id)).await;
+                let _ = core.heard(released);
+                core.wake.notify_one();
+            }
         });
     }
 
     /// Ends all tasks: the last handle is gone.
     pub(super) fn abort_all(&self) {
+        // Handles may outlive it, and take nothing up any more.
+        self.draining.store(true, SeqCst);
         self.tasks.lock().abort_all();
         *self.waiters.lock() = None;
+        let links = std::mem::take(&mut self.running.lock().links);
+        // With the commands that nobody carries out.
+        drop(links);
     }
 
     /// Tells whoever waits for the end of a saga.
@@ -280,7 +281,7 @@ impl Core {
         waiting.push(waiter);
     }
 
-    /// Nobody waits any more for a saga that has left memory: then nothing of it stays.
+    /// Nobody waits any more for a saga that has left memory, or has ended: then nothing of it stays.
     pub(super) fn forget_gone(&self, id: SagaId) {
         let mut waiters = self.waiters.lock();
         let Some(waiters) = waiters.as_mut() else {
@@ -304,12 +305,20 @@ impl Core {
             first
         });
         *self.waiters.lock() = None;
-        for link in self.running.lock().links.values() {
+        for (_, link) in self.running.lock().links.values() {
             link.nudge();
         }
         if first {
             self.tell_closed(cause);
         }
+    }
+
+    /// What the store has answered, after everyone was told where it has closed.
+    pub(super) fn heard<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(error @ StoreError::Closed(_)) = &answer {
+            self.close(error);
+        }
+        answer
     }
 
     pub(super) fn is_closed(&self) -> Option<StoreError> {
@@ -319,44 +328,27 @@ impl Core {
     /// No new sagas, no new actions; when nothing runs any more, everything is released.
     pub(super) async fn drain(&self) -> Result<(), StoreError> {
         self.draining.store(true, SeqCst);
-        for link in self.running.lock().links.values() {
+        for (_, link) in self.running.lock().links.values() {
             link.nudge();
         }
         self.wake.notify_one();
         loop {
             let mut empty = std::pin::pin!(self.empty.notified());
             empty.as_mut().enable();
-            if self.in_memory() == 0 {
+            if self.in_memory() == 0 && self.taking.load(SeqCst) == 0 {
                 break;
             }
             empty.await;
         }
-        self.store.release(self.owner, None).await?;
+        let released = self.store.release(self.owner, None).await;
         *self.waiters.lock() = None;
-        Ok(())
+        self.heard(released)
     }
 }
 
 impl Running {
     fn of(&self, name: &str) -> usize {
         self.by_name.get(name).copied().unwrap_or(0)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut running = self.core.running.lock();
-        running.total = running.total.saturating_sub(1);
-        if let Some(n) = running.by_name.get_mut(&self.name) {
-            *n = n.saturating_sub(1);
-        }
-        drop(running);
-        if self.core.in_memory.fetch_sub(1, SeqCst) == 1 {
-            self.core.empty.notify_waiters();
-        }
-        if self.core.backlog.load(SeqCst) {
-            self.core.wake.notify_one();
-        }
     }
 }
 

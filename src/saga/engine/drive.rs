@@ -184,10 +184,14 @@ impl Drive {
         (self.name, self.key) = (claimed.name.into(), claimed.key.into());
         self.version = claimed.version;
         self.clear_crashes = claimed.crashes > 0;
-        self.core.enlist(self.id, &self.link);
         for (command, reply) in commands {
             self.link.command(command, reply);
         }
+        if let Some(before) = self.core.enlist(self.id, self.epoch, &self.link)? {
+            before.fence();
+            before.left().await;
+        }
+        self.check_closed()?;
         let (mut events, mut first_row) = (Vec::new(), 0);
         self.seq = claimed
             .rows
@@ -280,11 +284,11 @@ impl Drive {
     pub(super) fn push(&mut self, event: Event) {
         self.view
             .apply_row(self.epoch, std::slice::from_ref(&event));
+        self.weight = self.weight.saturating_add(event.weight());
         self.batch.push(event);
     }
 
     /// Makes what was taken in durable, and with it what comes after. Nothing may depend on it
-        self.weight = self.weight.saturating_add(event.weight());
     /// before this has come back.
     pub(super) async fn flush(&mut self, next: Next) -> Result<(), Stop> {
         if self.batch.is_empty() && self.consumed.is_empty() && next == Next::Keep {
@@ -292,11 +296,11 @@ impl Drive {
             return Ok(());
         }
         let mut events = std::mem::take(&mut self.batch);
+        self.weight = 0;
         if let Next::Leave { .. } = next {
             for event in &mut events {
                 if let Event::Retry { left, .. } = event {
                     *left = true;
-        self.weight = 0;
                 }
             }
         }
@@ -421,7 +425,11 @@ impl Drive {
         });
     }
 
+    /// Whether anything may be done yet: the store has not failed, and no other task has the saga.
     pub(super) fn check_closed(&self) -> Result<(), Stop> {
+        if self.link.is_fenced() {
+            return Err(Stop::Fenced);
+        }
         self.core
             .is_closed()
             .map_or(Ok(()), |error| Err(Stop::Store(error)))

@@ -12,6 +12,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering::SeqCst},
     task::Waker,
 };
+use tokio::sync::watch;
 
 #[derive(Default)]
 pub(in crate::saga) struct Link {
@@ -20,6 +21,8 @@ pub(in crate::saga) struct Link {
     task: AtomicWaker,
     commands: Mutex<VecDeque<(Command, Reply)>>,
     waiting: Mutex<BTreeMap<u32, Held>>,
+    fenced: AtomicBool,
+    gone: watch::Sender<bool>,
 }
 
 /// A step that a policy holds back, for the status.
@@ -58,6 +61,27 @@ impl Link {
     pub(super) fn poll_nudged(&self, waker: &Waker) -> bool {
         self.task.register(waker);
         self.nudged.swap(false, SeqCst)
+    }
+
+    /// The saga has been taken over by another task of this engine.
+    pub(super) fn fence(&self) {
+        self.fenced.store(true, SeqCst);
+        self.nudge();
+    }
+
+    pub(super) fn is_fenced(&self) -> bool {
+        self.fenced.load(SeqCst)
+    }
+
+    /// Nothing of its task runs any more.
+    pub(super) fn leave(&self) {
+        self.gone.send_replace(true);
+    }
+
+    /// Until nothing of its task runs any more.
+    pub(super) async fn left(&self) {
+        // The sender, `self`, is there.
+        let _ = self.gone.subscribe().wait_for(|gone| *gone).await;
     }
 
     pub(super) fn hold(&self, op: u32, held: Option<Held>) {

@@ -203,7 +203,10 @@ impl Core {
             let _ = reply.send(Ok(()));
             return Ok(());
         }
-        let claimed = self.store.seize(self.owner, id).await?;
+        let Some(_taking) = self.take() else {
+            return Err(Refused::Draining);
+        };
+        let claimed = self.heard(self.store.seize(self.owner, id).await)?;
         let place = self.extra_place(&claimed.name);
         self.spawn(Task::Old(Box::new(claimed), vec![(command, reply)]), place);
         Ok(())

@@ -16,6 +16,7 @@ use std::{
     task::Poll,
     time::Duration,
 };
+use tokio::sync::Semaphore;
 
 /// Journals that one claim loads at most.
 const BATCH: usize = 64;
@@ -73,12 +74,16 @@ async fn claim(core: &Arc<Core>) -> Result<Option<i64>, StoreError> {
             limit,
             except: room.except,
         };
+        let Some(taking) = core.take() else {
+            return Ok(None);
+        };
         let claims = core.store.claim(claim).await?;
         let found = claims.sagas.len();
         for claimed in claims.sagas {
             let place = core.extra_place(&claimed.name);
             core.spawn(Task::Old(Box::new(claimed), Vec::new()), place);
         }
+        drop(taking);
         if found == limit {
             // There may be more; those that were just taken get their turn first.
             tokio::task::yield_now().await;
@@ -100,6 +105,8 @@ async fn claim(core: &Arc<Core>) -> Result<Option<i64>, StoreError> {
 pub(super) async fn take_up_parked(core: Arc<Core>) {
     let prefix = format!("{}: ", StuckKind::Code.as_str());
     let mut after = None;
+    // Of these, so many are in memory at a time.
+    let turns = Arc::new(Semaphore::new(BATCH));
     loop {
         let query = Query {
             statuses: vec![Status::Stuck],
@@ -108,7 +115,7 @@ pub(super) async fn take_up_parked(core: Arc<Core>) {
             limit: BATCH,
             ..Query::default()
         };
-        let Ok(found) = core.store.list(query).await else {
+        let Ok(found) = core.heard(core.store.list(query).await) else {
             return;
         };
         let Some(last) = found.last() else {
@@ -123,8 +130,15 @@ pub(super) async fn take_up_parked(core: Arc<Core>) {
             if !by_code || !may_fit(&core, &summary).await {
                 continue;
             }
-            if let Ok(claimed) = core.store.seize(core.owner, summary.id).await {
-                let place = core.extra_place(&summary.name);
+            let Ok(turn) = turns.clone().acquire_owned().await else {
+                return;
+            };
+            let Some(_taking) = core.take() else {
+                return;
+            };
+            let seized = core.store.seize(core.owner, summary.id).await;
+            if let Ok(claimed) = core.heard(seized) {
+                let place = core.extra_place(&summary.name).with(turn);
                 core.spawn(Task::Fits(Box::new(claimed)), place);
             }
         }
@@ -151,7 +165,7 @@ pub(super) async fn retain(core: Arc<Core>, retention: Retention) {
         };
         match core.store.delete_ended(expired).await {
             Ok(DELETE..) => tokio::task::yield_now().await,
-            Err(StoreError::Closed(_)) => return,
+            Err(error @ StoreError::Closed(_)) => return core.close(&error),
             Ok(_) | Err(_) => timer::pause(LOOK).await,
         }
     }

@@ -154,7 +154,7 @@ pub(super) async fn create(
         Ok(Created::New { id, mail }) => {
             d.id = id;
             d.seq = 1;
-            d.core.enlist(id, &d.link);
+            d.core.enlist(id, d.epoch, &d.link)?;
             if mail {
                 d.link.mail();
             }
@@ -250,11 +250,20 @@ impl Core {
             parent,
             reply,
         };
+        // A drain that begins now waits for it.
+        let Some(taking) = self.take() else {
+            return Err(StartError::Draining);
+        };
         let room = !self.backlog.load(std::sync::atomic::Ordering::SeqCst);
         match room.then(|| self.place(name)).flatten() {
             Some(place) => self.spawn(Task::New(Box::new(new)), place),
-            None => self.enqueue(new).await,
+            None => {
+                // Whether or not anyone waits for it, somebody has to look for it afterwards.
+                let core = self.clone();
+                self.spawn_other(async move { core.enqueue(new).await });
+            }
         }
+        drop(taking);
         started.await.unwrap_or(Err(StartError::Ended))
     }
 
@@ -279,9 +288,8 @@ impl Core {
         match created.await {
             Ok(Created::New { id, .. }) => {
                 self.tell_of((id, new.name, &new.key), || SagaEventKind::Started);
-                let (tell, end) = oneshot::channel();
-                self.wait_for(id, tell);
-                let _ = new.reply.send(Ok(Started { id, end: Some(end) }));
+                // It may have been taken up and have ended by now, so its end is looked for.
+                let _ = new.reply.send(Ok(Started { id, end: None }));
                 self.wake.notify_one();
             }
             Ok(Created::Exists { id }) => {

@@ -1,6 +1,9 @@
 //! A store that fails now and then, without being closed: what it could not do is done later, or a
 //! person is asked.
-use super::world::{World, clock, step};
+use super::{
+    hooked::Hooked,
+    world::{World, clock, step},
+};
 use seawall::saga::{
     Abort, Engine, Flow, MemoryStore, SagaError, SagaId, Signal, Store, StoreError,
     journal::StuckKind,
@@ -136,4 +139,43 @@ async fn what_is_too_large_for_a_row_parks_its_saga_and_no_other() {
     }
     small.outcome().await.unwrap();
     assert_eq!(world.log(), ["run pay"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s25_a_store_that_closes_while_nothing_runs_is_told_to_everyone_who_waits() {
+    for call in ["inbox_put", "delete_ended"] {
+        let closed = Arc::new(AtomicBool::new(false));
+        let closes = closed.clone();
+        let store = Hooked::new(move |now| {
+            let fail = now == call && closes.load(SeqCst);
+            async move {
+                match fail {
+                    true => Err(StoreError::Closed("the disk is full".into())),
+                    false => Ok(()),
+                }
+            }
+        });
+        let mut b = Engine::builder((), store);
+        b.wall_clock(clock());
+        let waits = b.saga("waits", |saga: Flow, (): ()| async move {
+            Ok::<_, Abort>(saga.wait_for::<Paid>().await.0)
+        });
+        let engine = b.build().await.unwrap();
+        let mut handle = engine.start(waits, "k", ()).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        closed.store(true, SeqCst);
+        if call == "inbox_put" {
+            let sent = engine.signal("waits", "k", "m", &Paid(1)).await;
+            sent.unwrap_err();
+        }
+        let limit = Duration::from_secs(200);
+        let cause = tokio::time::timeout(limit, engine.closed()).await;
+        let cause = cause.unwrap().to_string();
+        assert!(cause.contains("the disk is full"), "{call}: {cause}");
+        let end = tokio::time::timeout(limit, handle.outcome()).await;
+        assert!(
+            matches!(end, Ok(Err(SagaError::Store(_)))),
+            "{call}: {end:?}"
+        );
+    }
 }

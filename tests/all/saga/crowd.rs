@@ -1,0 +1,117 @@
+//! More sagas than there is room for in memory.
+use super::{
+    hooked::Hooked,
+    stage::{pass, secs},
+    world::clock,
+};
+use seawall::saga::{
+    Abort, Builder, Engine, Failure, Flow, MemoryStore, SagaRef, StepContext, nothing_to_undo,
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+};
+use tokio::time::timeout;
+
+/// Takes ten seconds.
+fn slow(b: &mut Builder<()>) -> SagaRef<(), ()> {
+    let run = async |_: Arc<()>, _: StepContext, (): ()| {
+        tokio::time::sleep(secs(10)).await;
+        Ok::<_, Failure>(())
+    };
+    let a = b.step("a", run, nothing_to_undo).register();
+    b.saga("s", move |saga: Flow, (): ()| async move {
+        Ok::<_, Abort>(saga.call(a, ()).await?)
+    })
+}
+
+/// An engine with one place, whose store answers late once it is told to.
+async fn one_place() -> (Engine<()>, SagaRef<(), ()>, Arc<AtomicBool>) {
+    let late = Arc::new(AtomicBool::new(false));
+    let is_late = late.clone();
+    let store = Hooked::new(move |call| {
+        let wait = call == "created" && is_late.load(SeqCst);
+        async move {
+            if wait {
+                pass(60).await;
+            }
+            Ok(())
+        }
+    });
+    let mut b = Engine::builder((), store);
+    b.wall_clock(clock()).max_running_of("s", 1);
+    let saga = slow(&mut b);
+    let engine = b.build().await.unwrap();
+    // It has looked, and there was nothing to take up.
+    pass(0).await;
+    (engine, saga, late)
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_has_ended_before_its_start_came_back_tells_its_end() {
+    let (engine, saga, late) = one_place().await;
+    engine.start(saga, "first", ()).await.unwrap();
+    late.store(true, SeqCst);
+    let waiting = tokio::spawn({
+        let engine = engine.clone();
+        async move { engine.start(saga, "second", ()).await.unwrap() }
+    });
+    pass(1).await;
+    // Somebody else's saga has the engine look for what is due.
+    late.store(false, SeqCst);
+    engine.start(saga, "third", ()).await.unwrap();
+    let mut second = waiting.await.unwrap();
+    timeout(secs(99), second.outcome()).await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_whose_start_was_dropped_after_it_was_written_down_runs() {
+    let (engine, saga, late) = one_place().await;
+    engine.start(saga, "first", ()).await.unwrap();
+    late.store(true, SeqCst);
+    let start = async { engine.start(saga, "second", ()).await };
+    timeout(secs(1), start).await.unwrap_err();
+    late.store(false, SeqCst);
+    let mut second = engine.start(saga, "second", ()).await.unwrap();
+    timeout(secs(200), second.outcome()).await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_parked_for_their_code_are_not_all_in_memory_at_once_when_it_fits() {
+    const MANY: usize = 300;
+    let store = MemoryStore::new();
+    let tell = Arc::new(clock());
+    let most = Arc::new(AtomicUsize::new(0));
+    let build = |fits: bool| {
+        let mut b = Engine::builder((), store.clone());
+        let tell = tell.clone();
+        b.wall_clock(move || tell());
+        let saga = fits.then(|| {
+            b.saga("s", |saga: Flow, (): ()| async move {
+                saga.sleep(secs(6)).await;
+                saga.sleep(secs(1)).await;
+                Ok::<_, Abort>(())
+            })
+        });
+        async move { (b.build().await.unwrap(), saga) }
+    };
+    let (engine, saga) = build(true).await;
+    for n in 0..MANY {
+        let start = engine.start(saga.unwrap(), n.to_string(), ());
+        start.await.unwrap();
+    }
+    drop(engine);
+    pass(7).await;
+    let (engine, _) = build(false).await;
+    pass(7).await;
+    assert_eq!(engine.counts().await.unwrap().stuck, MANY as u64);
+    drop(engine);
+    let (engine, _) = build(true).await;
+    for _ in 0..6_000 {
+        tokio::time::sleep(super::stage::ms(10)).await;
+        most.fetch_max(engine.in_memory(), SeqCst);
+    }
+    assert_eq!(engine.counts().await.unwrap().finished, MANY as u64);
+    let most = most.load(SeqCst);
+    assert!(most <= 64, "{most} in memory");
+}
