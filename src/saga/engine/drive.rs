@@ -122,7 +122,13 @@ pub(super) async fn drive(core: Arc<Core>, task: Task, place: Place) {
             core.forget_gone(d.id);
             core.wake.notify_one();
         }
-        Stop::Drained | Stop::Fenced | Stop::NotNew => {}
+        Stop::Fenced => {
+            // Whoever has it now may have told its end before somebody waited for it here.
+            if let Ok(Some(end)) = core.look(d.id).await {
+                core.tell(d.id, &end);
+            }
+        }
+        Stop::Drained | Stop::NotNew => {}
     }
     drop(d);
     drop(place);

@@ -251,7 +251,7 @@ impl Core {
     }
 
     /// How a saga ended or parked, if it has.
-    async fn look(&self, id: SagaId) -> Result<Option<End>, StoreError> {
+    pub(super) async fn look(&self, id: SagaId) -> Result<Option<End>, StoreError> {
         let kept = self.store.load(id, false).await?;
         let reading = Reading::of(&kept.uid, &kept.rows);
         if let Some(damage) = reading.damage.first() {

@@ -154,7 +154,11 @@ pub(super) async fn create(
         Ok(Created::New { id, mail }) => {
             d.id = id;
             d.seq = 1;
-            d.core.enlist(id, d.epoch, &d.link)?;
+            if let Err(fenced) = d.core.enlist(id, d.epoch, &d.link) {
+                // It is written down, and an operator has taken it over already.
+                let _ = new.reply.send(Ok(Started { id, end: None }));
+                return Err(fenced.into());
+            }
             if mail {
                 d.link.mail();
             }

@@ -94,6 +94,37 @@ async fn s10_a_saga_taken_up_while_an_operator_looks_at_it_has_one_task() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_saga_that_an_operator_has_taken_over_before_its_start_came_back_is_started() {
+    let store = Hooked::new(|call| async move {
+        if call == "created" {
+            pass(10).await;
+        }
+        Ok(())
+    });
+    let world = World::default();
+    let mut b = Engine::builder(world.clone(), store.clone());
+    b.wall_clock(clock());
+    let a = step!(b, "a").register();
+    let saga = b.saga("s", move |saga: Flow, (): ()| async move {
+        Ok::<_, Abort>(saga.call(a, ()).await?)
+    });
+    let engine = b.build().await.unwrap();
+    let start = tokio::spawn({
+        let engine = engine.clone();
+        async move { engine.start(saga, "k", ()).await }
+    });
+    pass(1).await;
+    let id = store.find("s", "k").await.unwrap().unwrap();
+    engine.handle::<()>(id).cancel("not wanted").await.unwrap();
+    let mut handle = start.await.unwrap().unwrap();
+    timeout(secs(99), handle.outcome())
+        .await
+        .unwrap()
+        .unwrap_err();
+    assert_eq!(world.net(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_engine_that_is_gone_answers_and_takes_no_saga_from_the_next_one() {
     let stage = Stage::new();
     let mut b = stage.builder();
