@@ -34,6 +34,8 @@ async fn ctrl_c_ends_all_and_says_so() {
     let _alone = alone().await;
     for signal in ["-INT", "-TERM"] {
         let mut serving = Serving::start().await;
+        // `wait` would close it, and the end of stdin is an end with another code.
+        let _stdin = serving.child.stdin.take();
         kill(signal, &[serving.pid()]).await;
         let ended = timeout(LONG, serving.child.wait()).await.expect("it hangs");
         assert_eq!(ended.unwrap().code(), Some(130));
