@@ -333,7 +333,8 @@ impl Flow {
 
     /// Whether this saga meets a change of its code here: true for one that comes by for the first
     /// time with code that has it, and for ever after; false for one that was past this place before
-    /// there was the change.
+    /// there was the change. One whose last rows its code had not heard of yet (its engine was drained
+    /// or killed just then) may count as past it.
     ///
     /// ```
     /// # use seawall::saga::{Abort, Flow, StepRef};
