@@ -30,15 +30,20 @@ pub(super) async fn list(store: &SqliteStore, query: Query) -> Result<Vec<Summar
     if query.statuses.is_empty() || query.statuses.contains(&Status::Finished) {
         return walk(store, &query, None).await;
     }
-    // By number, as it stood when it was last seen: its status may change between two walks.
-    let mut found = BTreeMap::new();
+    let mut walks = Vec::new();
     for status in Status::ALL {
         if query.statuses.contains(&status) {
-            let walked = walk(store, &query, Some(status)).await?;
-            found.extend(walked.into_iter().map(|saga| (saga.id, saga)));
+            walks.push(walk(store, &query, Some(status)).await?);
         }
     }
-    Ok(found.into_values().take(query.limit).collect())
+    Ok(joined(walks, query.limit))
+}
+
+/// By number, each as it stood when it was last seen: its status may change between two walks.
+fn joined(walks: Vec<Vec<Summary>>, limit: usize) -> Vec<Summary> {
+    let sagas = walks.into_iter().flatten().map(|saga| (saga.id, saga));
+    let found: BTreeMap<_, _> = sagas.collect();
+    found.into_values().take(limit).collect()
 }
 
 /// The first ones by number that fit; of this status alone, where one is given.
@@ -148,4 +153,28 @@ fn summary(row: &rusqlite::Row<'_>) -> rusqlite::Result<Summary> {
         changed: integer(row, 7)?.unwrap_or(0),
         due: integer(row, 8)?.filter(|_| status == Status::Waiting),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each status is walked by itself. A saga that was parked between two walks stood in the list
+    /// twice.
+    #[test]
+    fn a_saga_whose_status_changes_between_two_walks_is_listed_once_as_it_was_last() {
+        let saga = |id, status| {
+            let (name, key) = ("order".to_owned(), format!("k{id}"));
+            Summary::new(SagaId(id), name, key, 1, status, None, 1, 1, None)
+        };
+        let running = vec![saga(1, Status::Running), saga(3, Status::Running)];
+        let stuck = vec![saga(1, Status::Stuck), saga(2, Status::Stuck)];
+        let expected = [
+            saga(1, Status::Stuck),
+            saga(2, Status::Stuck),
+            saga(3, Status::Running),
+        ];
+        assert_eq!(joined(vec![running.clone(), stuck.clone()], 9), expected);
+        assert_eq!(joined(vec![running, stuck], 2), expected[..2]);
+    }
 }

@@ -83,3 +83,64 @@ impl Db<'_> {
         Ok(gone)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::ask::Op as _;
+    use super::super::{Append, NewSaga, Next, Owner, SagaId, open};
+    use super::*;
+    use crate::saga::journal::Row;
+
+    /// 128 sagas went in one transaction, however many rows they had, and every writer waited for it.
+    #[test]
+    fn long_journals_are_deleted_a_few_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = open::open(&folder.path().join("sagas.db")).unwrap();
+        let mut db = Db::new(&opened.conn, opened.tally).unwrap();
+        let uid = [7; 16];
+        let row = |seq| Row::encode(&uid, seq, 1, 1, &[]).unwrap();
+        let last = u32::try_from(ROWS).unwrap();
+        let status = Status::Finished;
+        let written = db.alone(|db| {
+            for id in 1..=3 {
+                let mut new = NewSaga {
+                    name: "order".into(),
+                    key: id.to_string(),
+                    version: 1,
+                    uid,
+                    row: row(0),
+                    next: Next::Keep,
+                    owner: Owner(1),
+                };
+                new.write(db)?;
+                for seq in 1..=last {
+                    let mut append = Append {
+                        id: SagaId(id),
+                        row: row(seq),
+                        next: match seq == last {
+                            true => Next::End { status },
+                            false => Next::Keep,
+                        },
+                        consumed: Vec::new(),
+                        letters: Vec::new(),
+                        new_run: false,
+                        clear_crashes: false,
+                    };
+                    append.write(db)?;
+                }
+            }
+            Ok(())
+        });
+        assert!(matches!(written, Ok(Ok(()))));
+        let expired = Expired {
+            ended_before: 2,
+            keep_at_most: None,
+            limit: SLICE,
+        };
+        let mut slices = Vec::new();
+        while slices.last().is_none_or(|(_, is_all)| !is_all) {
+            slices.push(db.alone(|db| db.delete(&expired)).unwrap().unwrap());
+        }
+        assert_eq!(slices, [(1, false), (1, false), (1, true)]);
+    }
+}
