@@ -60,7 +60,7 @@ pub enum SagaEventKind<'a> {
         /// The policy that does not let the call through. `None`: the backoff.
         policy: Option<&'a str>,
         /// When it is tried again, UTC ms.
-        until: i64,
+        until_ms: i64,
         /// It is the compensation.
         undo: bool,
     },

@@ -57,11 +57,11 @@ pub struct SagaStatus {
     /// ended.
     pub waits: Vec<WaitsFor>,
     /// When it is given up, UTC ms.
-    pub deadline: Option<i64>,
+    pub deadline_ms: Option<i64>,
     /// When it was created, UTC ms.
-    pub created: i64,
+    pub created_ms: i64,
     /// When this was asked, UTC ms.
-    pub at: i64,
+    pub at_ms: i64,
 }
 
 impl SagaStatus {
@@ -99,9 +99,9 @@ impl SagaStatus {
             reason: Some(view.reason.clone()).filter(|reason| !reason.is_empty()),
             stuck_at,
             waits,
-            deadline: view.deadline,
-            created: kept.created,
-            at,
+            deadline_ms: view.deadline,
+            created_ms: kept.created,
+            at_ms: at,
         }
     }
 }
@@ -129,9 +129,9 @@ impl fmt::Display for SagaStatus {
             write!(f, "\n  stuck at operation {op}, step `{}`", Plain(step))?;
         }
         for waits in &self.waits {
-            write!(f, "\n  waits for {}", waits.at(self.at))?;
+            write!(f, "\n  waits for {}", waits.at(self.at_ms))?;
         }
-        match self.deadline {
+        match self.deadline_ms {
             // One that is being undone has been given up already.
             Some(deadline) if self.phase == Some(Phase::Forward) => {
                 write!(f, "\n  given up at {} UTC", Utc(deadline))

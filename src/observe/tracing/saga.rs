@@ -26,7 +26,7 @@ pub(super) fn log(source: &str, event: &SagaEvent<'_>) {
             op,
             step,
             policy,
-            until,
+            until_ms: until,
             undo,
         } => {
             debug!(target: "seawall", source, id, saga, key, op, step, policy, until_ms = until, undo, "saga_waiting");

@@ -358,7 +358,7 @@ impl Action {
                 op,
                 step,
                 policy: refused_by.as_deref(),
-                until: self.core.later(wait),
+                until_ms: self.core.later(wait),
                 undo: undoing,
             });
         }

@@ -64,7 +64,7 @@ impl Core {
         let undone = self.ends.undone.load(Relaxed);
         Ok(Stats {
             counts,
-            oldest_age: counts.oldest_unfinished.map(age),
+            oldest_age: counts.oldest_unfinished_ms.map(age),
             in_memory: self.in_memory(),
             ended: self.ends.ended.load(Relaxed).max(undone),
             undone,

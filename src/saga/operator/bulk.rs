@@ -199,7 +199,7 @@ impl fmt::Display for BulkPage {
                 write!(f, " operation {op} of")?;
             }
             let (name, key) = (Plain(&saga.name), Plain(&saga.key));
-            let (id, since) = (saga.id, Utc(saga.created));
+            let (id, since) = (saga.id, Utc(saga.created_ms));
             write!(
                 f,
                 " saga {id} `{name}` key `{key}` from {since}, {}",

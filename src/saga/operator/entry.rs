@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fmt};
 #[non_exhaustive]
 pub struct Entry {
     /// When, UTC ms.
-    pub at: i64,
+    pub at_ms: i64,
     /// The journal row it is in. Events of one row became durable together.
     pub seq: u32,
     /// The epoch of the owner that wrote it: one more with each time the saga was taken over.
@@ -42,7 +42,7 @@ pub(super) struct Names(BTreeMap<u32, String>);
 impl Entry {
     pub(super) fn of(read: &Read, names: &mut Names) -> Entry {
         let mut entry = Entry {
-            at: read.at,
+            at_ms: read.at,
             seq: read.seq,
             epoch: read.epoch,
             ..Entry::default()
@@ -231,7 +231,7 @@ impl Entry {
 /// One line, as in the table.
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", Utc(self.at), self.event)?;
+        write!(f, "{} {}", Utc(self.at_ms), self.event)?;
         if let Some(op) = self.op {
             write!(f, " operation {op}")?;
         }

@@ -171,7 +171,7 @@ fn cells(entry: &Entry) -> [String; 7] {
     let number = |n: Option<u32>| n.map_or_else(String::new, |n| n.to_string());
     let step = entry.step.as_deref().unwrap_or_default();
     [
-        Utc(entry.at).to_string(),
+        Utc(entry.at_ms).to_string(),
         entry.seq.to_string(),
         number(entry.op),
         entry.event.to_owned(),

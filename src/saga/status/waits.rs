@@ -32,7 +32,7 @@ pub enum WaitsFor {
         /// The policy's name.
         policy: String,
         /// When it is tried again, UTC ms.
-        until: i64,
+        until_ms: i64,
         /// It is the compensation.
         undo: bool,
     },
@@ -47,7 +47,7 @@ pub enum WaitsFor {
         /// The last error.
         error: String,
         /// When it is tried again, UTC ms.
-        until: i64,
+        until_ms: i64,
         /// It is the compensation.
         undo: bool,
     },
@@ -56,7 +56,7 @@ pub enum WaitsFor {
         /// The operation.
         op: u32,
         /// When it fires, UTC ms.
-        until: i64,
+        until_ms: i64,
     },
     /// A signal.
     Signal {
@@ -65,7 +65,7 @@ pub enum WaitsFor {
         /// The signal's name.
         name: String,
         /// How long, UTC ms.
-        until: Option<i64>,
+        until_ms: Option<i64>,
     },
     /// A child saga's end.
     Child {
@@ -106,9 +106,16 @@ pub(super) fn waits(reading: &Reading, held: &BTreeMap<u32, Held>, now: i64) -> 
     waits.extend(view.undo_asked.keys().filter_map(|op| step(op, true)));
     let asked = Asked::of(reading);
     let timers = asked.timers.into_iter();
-    waits.extend(timers.map(|(op, until)| WaitsFor::Timer { op, until }));
+    waits.extend(timers.map(|(op, until)| WaitsFor::Timer {
+        op,
+        until_ms: until,
+    }));
     let signals = asked.waits.into_iter();
-    waits.extend(signals.map(|(op, name, until)| WaitsFor::Signal { op, name, until }));
+    waits.extend(signals.map(|(op, name, until)| WaitsFor::Signal {
+        op,
+        name,
+        until_ms: until,
+    }));
     waits
 }
 
@@ -123,7 +130,7 @@ fn of_step(op: u32, known: &OpView, undo: bool, held: Option<&Held>, now: i64) -
             op,
             step,
             policy: held.policy.clone(),
-            until: held.until,
+            until_ms: held.until,
             undo,
         };
     }
@@ -134,7 +141,7 @@ fn of_step(op: u32, known: &OpView, undo: bool, held: Option<&Held>, now: i64) -
                 op,
                 step,
                 policy,
-                until: waiting.not_before,
+                until_ms: waiting.not_before,
                 undo,
             },
             None => WaitsFor::Retry {
@@ -142,7 +149,7 @@ fn of_step(op: u32, known: &OpView, undo: bool, held: Option<&Held>, now: i64) -
                 step,
                 attempt: waiting.attempt,
                 error: known.error.clone().unwrap_or_default(),
-                until: waiting.not_before,
+                until_ms: waiting.not_before,
                 undo,
             },
         },
@@ -190,7 +197,7 @@ impl fmt::Display for At<'_> {
                 op,
                 step,
                 policy,
-                until: at,
+                until_ms: at,
                 undo,
             } => {
                 let (policy, step) = (Plain(policy), Plain(step));
@@ -205,7 +212,7 @@ impl fmt::Display for At<'_> {
                 step,
                 attempt,
                 error,
-                until: at,
+                until_ms: at,
                 undo,
             } => {
                 let (of, at, step) = (of(*undo), until(*at), Plain(step));
@@ -215,13 +222,13 @@ impl fmt::Display for At<'_> {
                 )?;
                 write!(f, "after attempt {attempt} failed: {}", Plain(error))
             }
-            WaitsFor::Timer { op, until: at } => {
+            WaitsFor::Timer { op, until_ms: at } => {
                 write!(f, "a timer until {} (operation {op})", until(*at))
             }
             WaitsFor::Signal {
                 op,
                 name,
-                until: at,
+                until_ms: at,
             } => {
                 write!(f, "signal `{}`", Plain(name))?;
                 if let Some(at) = at {

@@ -318,9 +318,9 @@ impl Store for MemoryStore {
                 version: saga.version,
                 status: saga.status,
                 reason: saga.reason.clone(),
-                created: saga.created,
-                changed: saga.changed,
-                due: saga.due.filter(|_| saga.status == Status::Waiting),
+                created_ms: saga.created,
+                changed_ms: saga.changed,
+                due_ms: saga.due.filter(|_| saga.status == Status::Waiting),
             })
             .filter(|saga| query.fits(saga))
             .take(query.limit)
@@ -333,8 +333,8 @@ impl Store for MemoryStore {
         for saga in self.0.lock().sagas.values() {
             counts.add(saga.status, 1);
             if !saga.status.is_final() {
-                let oldest = counts.oldest_unfinished.unwrap_or(saga.created);
-                counts.oldest_unfinished = Some(oldest.min(saga.created));
+                let oldest = counts.oldest_unfinished_ms.unwrap_or(saga.created);
+                counts.oldest_unfinished_ms = Some(oldest.min(saga.created));
             }
         }
         ready(Ok(counts))
@@ -384,7 +384,7 @@ impl Query {
                 .is_none_or(|p| saga.key.starts_with(p.as_str()))
             && self
                 .created_before
-                .is_none_or(|before| saga.created < before)
+                .is_none_or(|before| saga.created_ms < before)
             && self.reason_contains.as_ref().is_none_or(|part| {
                 saga.reason
                     .as_ref()

@@ -37,11 +37,11 @@ pub struct Summary {
     /// Why it is stuck.
     pub reason: Option<String>,
     /// When it was created, UTC ms.
-    pub created: i64,
+    pub created_ms: i64,
     /// When its status last changed, UTC ms.
-    pub changed: i64,
+    pub changed_ms: i64,
     /// When it is due, UTC ms, where it waits for a time.
-    pub due: Option<i64>,
+    pub due_ms: Option<i64>,
 }
 
 impl Summary {
@@ -65,9 +65,9 @@ impl Summary {
             version,
             status,
             reason,
-            created,
-            changed,
-            due,
+            created_ms: created,
+            changed_ms: changed,
+            due_ms: due,
         }
     }
 }
@@ -91,7 +91,7 @@ pub struct Counts {
     /// Ended and kept: by an operator.
     pub forced: u64,
     /// When the oldest unfinished one was created, UTC ms.
-    pub oldest_unfinished: Option<i64>,
+    pub oldest_unfinished_ms: Option<i64>,
 }
 
 /// Which ended sagas to delete.

@@ -26,7 +26,7 @@ pub fn samples() -> Vec<SagaEvent<'static>> {
             op,
             step,
             policy,
-            until,
+            until_ms: until,
             undo,
         });
     }

@@ -49,7 +49,7 @@ fn line(event: &Event<'_>) -> String {
             op,
             step,
             policy,
-            until,
+            until_ms: until,
             undo,
         } => {
             // Its own hour, from the begin of the clock.

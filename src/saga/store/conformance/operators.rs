@@ -167,7 +167,14 @@ async fn searches(store: &dyn Store) -> Checked {
     )?;
     let seen: Vec<_> = found
         .iter()
-        .map(|saga| (saga.due, saga.reason.as_deref(), saga.created, saga.changed))
+        .map(|saga| {
+            (
+                saga.due_ms,
+                saga.reason.as_deref(),
+                saga.created_ms,
+                saga.changed_ms,
+            )
+        })
         .collect();
     let right = [
         (Some(70), None, 1001, 1001),
@@ -196,7 +203,7 @@ async fn counts(store: &dyn Store) -> Checked {
         compensated: 1,
         compensated_with_exceptions: 1,
         forced: 1,
-        oldest_unfinished: Some(1000),
+        oldest_unfinished_ms: Some(1000),
     };
     same("of eight", done("", store.counts().await)?, right)?;
     let first = sagas.first().copied().unwrap_or(SagaId(0));
@@ -204,7 +211,7 @@ async fn counts(store: &dyn Store) -> Checked {
         "append",
         store.append(add(first, 1, 1, ends(Status::Finished))).await,
     )?;
-    (right.running, right.finished, right.oldest_unfinished) = (1, 2, Some(1001));
+    (right.running, right.finished, right.oldest_unfinished_ms) = (1, 2, Some(1001));
     same("after an end", done("", store.counts().await)?, right)?;
     claim(store, 70, 9).await?;
     (right.running, right.waiting) = (2, 0);

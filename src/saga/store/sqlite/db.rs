@@ -128,8 +128,8 @@ impl<'c> Db<'c> {
             let mut rows = first.query([status])?;
             if let Some(row) = rows.next()? {
                 let created: i64 = row.get(0)?;
-                let oldest = counts.oldest_unfinished.unwrap_or(created);
-                counts.oldest_unfinished = Some(oldest.min(created));
+                let oldest = counts.oldest_unfinished_ms.unwrap_or(created);
+                counts.oldest_unfinished_ms = Some(oldest.min(created));
             }
         }
         Ok(counts)

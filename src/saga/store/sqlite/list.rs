@@ -149,9 +149,9 @@ fn summary(row: &rusqlite::Row<'_>) -> rusqlite::Result<Summary> {
         version: version.unwrap_or(0),
         status,
         reason: has_reason.then_some(reason),
-        created: integer(row, 6)?.unwrap_or(0),
-        changed: integer(row, 7)?.unwrap_or(0),
-        due: integer(row, 8)?.filter(|_| status == Status::Waiting),
+        created_ms: integer(row, 6)?.unwrap_or(0),
+        changed_ms: integer(row, 7)?.unwrap_or(0),
+        due_ms: integer(row, 8)?.filter(|_| status == Status::Waiting),
     })
 }
 

@@ -61,7 +61,7 @@ async fn a_line_of_the_list_says_how_a_saga_stands_and_since_when() {
     let expected = "the compensation of `a` failed 2 times: no";
     assert!(reason.ends_with(expected), "{reason}");
     // Its second attempt was an hour after the first.
-    assert_eq!(saga.changed - saga.created, 3_600_000);
+    assert_eq!(saga.changed_ms - saga.created_ms, 3_600_000);
     assert_eq!(page.next, Some(SagaId(2)));
 }
 
