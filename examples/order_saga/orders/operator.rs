@@ -77,6 +77,13 @@ async fn skip(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn refused(why: impl std::fmt::Display) -> Problem {
-    Problem::new(StatusCode::CONFLICT, why.to_string())
+fn refused(why: impl Into<Refused>) -> Problem {
+    let why = why.into();
+    let code = match why {
+        Refused::NotFound(_) => StatusCode::NOT_FOUND,
+        Refused::Unsigned { .. } | Refused::TooLong { .. } => StatusCode::BAD_REQUEST,
+        Refused::Store(_) | Refused::Draining => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::CONFLICT,
+    };
+    Problem::new(code, why.to_string())
 }
