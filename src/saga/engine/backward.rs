@@ -174,6 +174,13 @@ async fn child_gone(d: &mut Drive, saga: &str, key: &str) -> Result<Left, Stop> 
     let called = d.core.cancel_child(saga.to_owned(), key.to_owned());
     d.core.spawn_other(called);
     d.stand_by();
+    d.place.lend();
+    let left = child_ended(d, saga, key).await;
+    d.place.take_back();
+    left
+}
+
+async fn child_ended(d: &mut Drive, saga: &str, key: &str) -> Result<Left, Stop> {
     let core = d.core.clone();
     let mut ended = pin!(core.ended(saga, key));
     loop {

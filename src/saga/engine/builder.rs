@@ -204,7 +204,8 @@ impl<App: Send + Sync + 'static> Builder<App> {
     }
 
     /// Sagas in memory at a time, at least 1; the others wait in the store for a place. Those that
-    /// wait for a long time are not in memory.
+    /// wait for a long time are not in memory, and one that has to stay there while it waits for its
+    /// children alone is not counted.
     pub fn max_running(&mut self, sagas: usize) -> &mut Self {
         self.max_running = sagas;
         self

@@ -78,11 +78,13 @@ pub(super) struct Drive {
     clear_crashes: bool,
     /// Held until there is progress.
     pub(super) alone: Option<OwnedMutexGuard<()>>,
+    /// The last to go.
+    pub(super) place: Place,
 }
 
 /// Runs a saga for as long as it is in memory.
 pub(super) async fn drive(core: Arc<Core>, task: Task, place: Place) {
-    let mut d = Drive::new(core.clone());
+    let mut d = Drive::new(core.clone(), place);
     // A panic of the engine itself must not take the others' tasks with it, nor hang the waiters.
     let ran = AssertUnwindSafe(d.run(task)).catch_unwind().await;
     let mut stop = ran.unwrap_or_else(|panic| {
@@ -131,11 +133,10 @@ pub(super) async fn drive(core: Arc<Core>, task: Task, place: Place) {
         Stop::Drained | Stop::NotNew => {}
     }
     drop(d);
-    drop(place);
 }
 
 impl Drive {
-    fn new(core: Arc<Core>) -> Self {
+    fn new(core: Arc<Core>, place: Place) -> Self {
         Drive {
             core,
             link: Arc::default(),
@@ -156,6 +157,7 @@ impl Drive {
             new_run: false,
             clear_crashes: false,
             alone: None,
+            place,
         }
     }
 

@@ -236,8 +236,13 @@ impl Forward<'_> {
             }
             if self.running.is_empty() {
                 self.d.stand_by();
+                if !self.born.is_empty() {
+                    self.d.place.lend();
+                }
             }
-            match self.wait(due).await {
+            let woke = self.wait(due).await;
+            self.d.place.take_back();
+            match woke {
                 // The top of the loop looks for what has come.
                 Woke::Nudged => {}
                 Woke::Foreign => {

@@ -1,12 +1,12 @@
 //! Children whose parent is given up, whose store fails, or whose end somebody's signal looks like.
 use super::{
     hooked::Hooked,
-    stage::{Paid, Stage, pass, secs},
+    stage::{Paid, Stage, every, pass, secs},
     world::{Way, World, clock, step},
 };
 use seawall::saga::{
-    Abort, Builder, Engine, Flow, Outcome, SagaError, SagaRef, Status, StepContext, Store as _,
-    StoreError,
+    Abort, Builder, Engine, Flow, OnUnknown, Outcome, SagaError, SagaRef, Status, StepContext,
+    StepRetry, Store as _, StoreError, nothing_to_undo,
 };
 use std::sync::{
     Arc,
@@ -150,4 +150,40 @@ async fn a_child_that_is_too_large_to_be_written_parks_its_parent() {
     let end = timeout(secs(99), handle.outcome()).await.unwrap();
     let why = end.unwrap_err().to_string();
     assert!(why.contains("at most 1 can be stored"), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parent_on_its_way_back_leaves_its_place_to_the_child_that_it_waits_for() {
+    let script = [
+        ("c", vec![Way::Lost]),
+        // The child has to leave memory before it is tried again.
+        ("undo a", vec![Way::Transient]),
+    ];
+    let stage = Stage::with(World::with(script));
+    let mut b = stage.builder();
+    b.max_running(1);
+    let a = step!(b, "a").retry(every(20, 3)).register();
+    let parks = StepRetry::attempts(1).on_unknown(OnUnknown::Park);
+    let c = step!(b, "c").retry(parks).register();
+    let kid = b.saga("kid", move |saga: Flow, (): ()| async move {
+        saga.call(a, ()).await?;
+        Ok::<_, Abort>(saga.wait_for::<Paid>().await.0)
+    });
+    let kid = b.child("kid", kid, nothing_to_undo);
+    let parent = b.saga("parent", move |saga: Flow, (): ()| async move {
+        let late = async {
+            saga.sleep(secs(30)).await;
+            saga.call(c, ()).await
+        };
+        tokio::try_join!(saga.child(kid, ()), late)?;
+        Ok::<_, Abort>(())
+    });
+    let engine = b.build().await.unwrap();
+    let mut handle = engine.start(parent, "k", ()).await.unwrap();
+    handle.outcome().await.unwrap_err();
+    assert_eq!(stage.status("parent", "k").await, Status::Stuck);
+    let ann = engine.operator("ann");
+    ann.abort(handle.id(), "not wanted").await.unwrap();
+    pass(99).await;
+    called_back(&stage).await;
 }

@@ -115,3 +115,55 @@ async fn those_parked_for_their_code_are_not_all_in_memory_at_once_when_it_fits(
     let most = most.load(SeqCst);
     assert!(most <= 64, "{most} in memory");
 }
+
+/// A step that takes a second, and the most of them that there were at a time.
+fn counted(b: &mut Builder<()>) -> (SagaRef<u32, ()>, Arc<AtomicUsize>) {
+    let (now, most) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+    let seen = most.clone();
+    let run = move |_: Arc<()>, _: StepContext, (): ()| {
+        let (now, most) = (now.clone(), most.clone());
+        async move {
+            most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
+            tokio::time::sleep(secs(1)).await;
+            now.fetch_sub(1, SeqCst);
+            Ok::<_, Failure>(())
+        }
+    };
+    let a = b.step("a", run, nothing_to_undo).register();
+    let kid = b.saga("kid", move |saga: Flow, _: u32| async move {
+        Ok::<_, Abort>(saga.call(a, ()).await?)
+    });
+    (kid, seen)
+}
+
+#[tokio::test(start_paused = true)]
+async fn parents_that_stay_in_memory_leave_their_places_to_their_children() {
+    let mut b = Engine::builder((), MemoryStore::new());
+    b.wall_clock(clock()).max_running(2);
+    let (kid, most) = counted(&mut b);
+    let kid = b.child("kid", kid, nothing_to_undo);
+    let parent = b.saga("parent", move |saga: Flow, (): ()| async move {
+        // More than thirty: their waker is held from then on.
+        let kids = (0..31).map(|n| saga.child(kid, n));
+        futures_util::future::try_join_all(kids).await?;
+        Ok::<_, Abort>(())
+    });
+    let engine = b.build().await.unwrap();
+    let mut parents = Vec::new();
+    for key in ["a", "b", "c"] {
+        parents.push(engine.start(parent, key, ()).await.unwrap());
+    }
+    for mut handle in parents {
+        let end = timeout(secs(999), handle.outcome()).await;
+        end.expect("no place for a child").unwrap();
+    }
+    let most = most.load(SeqCst);
+    assert!(most <= 2, "{most} at a time");
+    // Given back, the places count again.
+    pass(1).await;
+    assert_eq!(engine.in_memory(), 0);
+    let starts = (0..4).map(|n| engine.start(parent, n.to_string(), ()).into_future());
+    futures_util::future::try_join_all(starts).await.unwrap();
+    pass(1).await;
+    assert!(engine.in_memory() <= 6, "{} in memory", engine.in_memory());
+}

@@ -7,14 +7,32 @@ use tokio::sync::OwnedSemaphorePermit;
 pub(in crate::saga::engine) struct Place {
     core: Arc<Core>,
     name: String,
-    _turn: Option<OwnedSemaphorePermit>,
+    turn: Option<OwnedSemaphorePermit>,
+    lent: bool,
 }
 
 impl Place {
     /// With a turn among those that come into memory for the same reason.
     pub(in crate::saga::engine) fn with(mut self, turn: OwnedSemaphorePermit) -> Self {
-        self._turn = Some(turn);
+        self.turn = Some(turn);
         self
+    }
+
+    /// The saga stays in memory and only waits for others, which may need a place to come to their
+    /// end.
+    pub(in crate::saga::engine) fn lend(&mut self) {
+        if !std::mem::replace(&mut self.lent, true) {
+            self.turn = None;
+            self.core.running.lock().leave(&self.name);
+            self.core.a_place_is_free();
+        }
+    }
+
+    /// It goes on. Whoever has the place keeps it: a saga that is in memory does not stand in line.
+    pub(in crate::saga::engine) fn take_back(&mut self) {
+        if std::mem::replace(&mut self.lent, false) {
+            self.core.running.lock().enter(&self.name);
+        }
     }
 }
 
@@ -34,35 +52,50 @@ impl Core {
     }
 
     fn take_place(self: &Arc<Self>, running: &mut Running, name: &str) -> Place {
-        running.total = running.total.saturating_add(1);
-        match running.by_name.get_mut(name) {
-            Some(n) => *n = n.saturating_add(1),
-            None => {
-                running.by_name.insert(name.to_owned(), 1);
-            }
-        }
+        running.enter(name);
         self.in_memory.fetch_add(1, SeqCst);
         Place {
             core: self.clone(),
             name: name.to_owned(),
-            _turn: None,
+            turn: None,
+            lent: false,
+        }
+    }
+
+    fn a_place_is_free(&self) {
+        if self.backlog.load(SeqCst) {
+            self.wake.notify_one();
+        }
+    }
+}
+
+impl Running {
+    fn enter(&mut self, name: &str) {
+        self.total = self.total.saturating_add(1);
+        match self.by_name.get_mut(name) {
+            Some(n) => *n = n.saturating_add(1),
+            None => {
+                self.by_name.insert(name.to_owned(), 1);
+            }
+        }
+    }
+
+    fn leave(&mut self, name: &str) {
+        self.total = self.total.saturating_sub(1);
+        if let Some(n) = self.by_name.get_mut(name) {
+            *n = n.saturating_sub(1);
         }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut running = self.core.running.lock();
-        running.total = running.total.saturating_sub(1);
-        if let Some(n) = running.by_name.get_mut(&self.name) {
-            *n = n.saturating_sub(1);
+        if !self.lent {
+            self.core.running.lock().leave(&self.name);
         }
-        drop(running);
         if self.core.in_memory.fetch_sub(1, SeqCst) == 1 {
             self.core.empty.notify_waiters();
         }
-        if self.core.backlog.load(SeqCst) {
-            self.core.wake.notify_one();
-        }
+        self.core.a_place_is_free();
     }
 }
