@@ -44,6 +44,7 @@ mod action;
 mod backward;
 mod book;
 mod builder;
+mod contained;
 pub(super) mod core;
 mod drive;
 mod forward;

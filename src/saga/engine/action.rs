@@ -1,5 +1,6 @@
 //! The attempts of one step: what follows from an outcome, and when to try again.
 use super::{
+    contained::Contained,
     core::Core,
     link::{Held, Link},
     turns::text,
@@ -11,7 +12,6 @@ use crate::saga::{
     step::{ErasedStep, Failure, FailureKind, OnUnknown, StepContext, StepRetry, Verdict},
     store::SagaId,
 };
-use futures_util::FutureExt as _;
 use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -422,8 +422,7 @@ async fn guarded<T>(
     timeout: Duration,
     code: impl Future<Output = Result<Result<T, Failure>, String>>,
 ) -> Result<Result<T, Failure>, String> {
-    let contained = AssertUnwindSafe(code).catch_unwind();
-    match tokio::time::timeout(timeout, contained).await {
+    match tokio::time::timeout(timeout, Contained::new(code)).await {
         Ok(Ok(result)) => result,
         Ok(Err(panic)) => Ok(Err(Failure::unknown(format!(
             "it panicked: {}",

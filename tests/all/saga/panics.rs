@@ -1,11 +1,11 @@
 //! Panics in user code, wherever it is called: that saga is parked or goes on, and no other notices.
 use super::{
-    stage::{Paid, Stage, every, pass},
+    stage::{Paid, Stage, every, pass, secs},
     world::{Way, World, step},
 };
 use seawall::saga::{
     Abort, Builder, Failure, Flow, OnUnknown, Outcome, SagaError, SagaRef, Status, StepContext,
-    StepRef, StepRetry, Verdict, journal::StuckKind,
+    StepRef, StepRetry, Verdict, journal::StuckKind, nothing_to_undo,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use std::sync::Arc;
@@ -19,6 +19,17 @@ impl<'de> Deserialize<'de> for Bomb {
         match u32::deserialize(d)? {
             0 => panic!("a bug in decoding"),
             n => Ok(Bomb(n)),
+        }
+    }
+}
+
+/// Cannot be let go without a panic.
+struct Loud;
+
+impl Drop for Loud {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("in drop");
         }
     }
 }
@@ -105,14 +116,6 @@ async fn s23_a_panic_while_a_saga_is_made_or_dropped_harms_nobody() {
     assert_eq!(kind, StuckKind::Saga);
     assert!(why.contains("no future at all"), "{why}");
 
-    struct Loud;
-    impl Drop for Loud {
-        fn drop(&mut self) {
-            if !std::thread::panicking() {
-                panic!("in drop");
-            }
-        }
-    }
     let (kind, why, _) = parked(
         |b| {
             b.saga("s", |_: Flow, _: u32| async move {
@@ -284,4 +287,52 @@ async fn an_output_that_cannot_be_kept_after_the_action_ran_is_unknown() {
     assert!(end.contains("may have been applied"), "{end}");
     assert!(end.contains("no words for it"), "{end}");
     assert_eq!(stage.world.net(), 0);
+}
+
+/// Never answers, and panics when it is dropped.
+async fn hangs(_: Arc<World>, _: StepContext, (): ()) -> Result<String, Failure> {
+    let _loud = Loud;
+    std::future::pending().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_while_an_attempt_that_took_too_long_is_dropped_ends_that_attempt_alone() {
+    let stage = Stage::new();
+    let mut b = stage.builder();
+    let undo = |world: Arc<World>, cx: StepContext, (): (), _: Outcome<String>| async move {
+        if cx.attempt() == 1 {
+            hangs(world.clone(), cx.clone(), ()).await?;
+        }
+        world.undo("a", cx).await
+    };
+    let a = b.step("a", hangs, undo);
+    let a = a.retry(every(1, 2).timeout(secs(4))).register();
+    let saga = b.saga("s", move |saga: Flow, (): ()| async move {
+        Ok::<_, Abort>(saga.call(a, ()).await?)
+    });
+    let engine = b.build().await.unwrap();
+    let mut handle = engine.start(saga, "k", ()).await.unwrap();
+    let end = handle.outcome().await.unwrap_err().to_string();
+    let why = "step `a` failed and may have been applied: no answer within 4s";
+    assert!(end.contains(why), "{end}");
+    assert_eq!(stage.world.log(), ["undo a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_while_the_actions_of_a_parked_saga_are_dropped_changes_nothing() {
+    let (kind, why, stage) = parked(
+        |b| {
+            let hangs = b.step("hangs", hangs, nothing_to_undo).register();
+            let park = StepRetry::attempts(1).on_unknown(OnUnknown::Park);
+            let a = step!(b, "a").retry(park).register();
+            b.saga("s", move |saga: Flow, _: u32| async move {
+                let (done, _) = tokio::try_join!(saga.call(a, ()), saga.call(hangs, ()))?;
+                Ok::<_, Abort>(done)
+            })
+        },
+        vec![("a", vec![Way::Lost])],
+    )
+    .await;
+    assert_eq!(kind, StuckKind::Unknown, "{why}");
+    assert_eq!(stage.status("s", "k").await, Status::Stuck);
 }
