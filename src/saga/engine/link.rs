@@ -3,16 +3,24 @@
 use super::{
     core::Core,
     operate::{Command, Reply},
+    timer,
 };
 use crate::saga::store::SagaId;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::atomic::{AtomicBool, Ordering::SeqCst},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     task::Waker,
+    time::Duration,
 };
 use tokio::sync::watch;
+
+/// Before a saga that has mail is looked for again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(in crate::saga) struct Link {
@@ -99,10 +107,29 @@ impl Link {
 
 impl Core {
     /// Mail has come for a saga.
-    pub(super) async fn notify(&self, name: &str, key: &str) {
-        if let Ok(Some(id)) = self.store.find(name, key).await {
+    pub(super) async fn notify(self: &Arc<Self>, name: &str, key: &str) {
+        if self.notified(name, key).await {
+            return;
+        }
+        // Whoever has told it does not wait for that.
+        let (core, name, key) = (self.clone(), name.to_owned(), key.to_owned());
+        self.spawn_other(async move {
+            while !core.is_draining() && core.is_closed().is_none() {
+                timer::pause(AGAIN).await;
+                if core.notified(&name, &key).await {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// `false`: the store could not say which saga it is.
+    async fn notified(&self, name: &str, key: &str) -> bool {
+        let found = self.heard(self.store.find(name, key).await);
+        if let Ok(Some(id)) = found {
             self.nudge_mail(id);
         }
+        found.is_ok()
     }
 
     pub(super) fn nudge_mail(&self, id: SagaId) {

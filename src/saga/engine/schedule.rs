@@ -21,6 +21,9 @@ use tokio::sync::Semaphore;
 /// Journals that one claim loads at most.
 const BATCH: usize = 64;
 
+/// After a look that the store has failed.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// What retention keeps.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Retention {
@@ -43,7 +46,7 @@ pub(super) async fn schedule(core: Arc<Core>) {
             Ok(next_due) => next_due,
             Err(StoreError::Closed(cause)) => return core.close(&StoreError::Closed(cause)),
             // The next look may be luckier.
-            Err(_) => Some(core.later(Duration::from_secs(1))),
+            Err(_) => Some(core.later(AGAIN)),
         };
         let mut timer = next_due.map(|due| timer::until(due, core.now()));
         let mut woken = pin!(core.wake.notified());
@@ -107,7 +110,7 @@ pub(super) async fn take_up_parked(core: Arc<Core>) {
     let mut after = None;
     // Of these, so many are in memory at a time.
     let turns = Arc::new(Semaphore::new(BATCH));
-    loop {
+    while !core.is_draining() {
         let query = Query {
             statuses: vec![Status::Stuck],
             reason_contains: Some(prefix.clone()),
@@ -115,8 +118,14 @@ pub(super) async fn take_up_parked(core: Arc<Core>) {
             limit: BATCH,
             ..Query::default()
         };
-        let Ok(found) = core.heard(core.store.list(query).await) else {
-            return;
+        let found = match core.heard(core.store.list(query).await) {
+            Ok(found) => found,
+            Err(StoreError::Closed(_)) => return,
+            // The next look may be luckier.
+            Err(_) => {
+                timer::pause(AGAIN).await;
+                continue;
+            }
         };
         let Some(last) = found.last() else {
             return;

@@ -64,7 +64,11 @@ impl Store for Hooked {
         })
     }
     fn find(&self, name: &str, key: &str) -> BoxFuture<'_, Result<Option<SagaId>, StoreError>> {
-        self.store.find(name, key)
+        let (name, key) = (name.to_owned(), key.to_owned());
+        Box::pin(async move {
+            (self.hook)("find").await?;
+            self.store.find(&name, &key).await
+        })
     }
     fn inbox(&self, id: SagaId) -> BoxFuture<'_, Result<Vec<Mail>, StoreError>> {
         self.store.inbox(id)
@@ -76,7 +80,10 @@ impl Store for Hooked {
         })
     }
     fn list(&self, query: Query) -> BoxFuture<'_, Result<Vec<Summary>, StoreError>> {
-        self.store.list(query)
+        Box::pin(async move {
+            (self.hook)("list").await?;
+            self.store.list(query).await
+        })
     }
     fn counts(&self) -> BoxFuture<'_, Result<Counts, StoreError>> {
         self.store.counts()

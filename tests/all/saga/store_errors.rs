@@ -2,11 +2,14 @@
 //! person is asked.
 use super::{
     hooked::Hooked,
+    stage::pass,
     world::{World, clock, step},
 };
 use seawall::saga::{
-    Abort, Engine, Flow, MemoryStore, SagaError, SagaId, Signal, Store, StoreError,
+    Abort, Builder, Engine, Failure, Flow, MemoryStore, SagaError, SagaId, Signal, StepContext,
+    Store, StoreError,
     journal::StuckKind,
+    nothing_to_undo,
     store::{
         Append, BoxFuture, Claim, Claimed, Claims, Counts, Created, Expired, Letter, Mail, NewSaga,
         Owner, Posted, Query, Summary,
@@ -178,4 +181,90 @@ async fn s25_a_store_that_closes_while_nothing_runs_is_told_to_everyone_who_wait
             "{call}: {end:?}"
         );
     }
+}
+
+/// A store that fails in `call`, once, when it is told to.
+fn fails_once(call: &'static str) -> (Hooked, Arc<AtomicBool>) {
+    let now = Arc::<AtomicBool>::default();
+    let fails = now.clone();
+    let store = Hooked::new(move |this| {
+        let fail = this == call && fails.swap(false, SeqCst);
+        async move {
+            match fail {
+                true => Err(StoreError::Read("a bad sector".into())),
+                false => Ok(()),
+            }
+        }
+    });
+    (store, now)
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_parked_for_their_code_are_looked_for_again_when_they_could_not_be_listed() {
+    let (store, fails) = fails_once("list");
+    let tell = Arc::new(clock());
+    let builder = || {
+        let mut b = Engine::builder(World::default(), store.clone());
+        let tell = tell.clone();
+        b.wall_clock(move || tell());
+        b
+    };
+    let saga = |b: &mut Builder<World>| {
+        b.saga("s", |saga: Flow, (): ()| async move {
+            saga.sleep(Duration::from_secs(9)).await;
+            Ok::<_, Abort>(())
+        })
+    };
+    let mut b = builder();
+    let old = saga(&mut b);
+    let engine = b.build().await.unwrap();
+    engine.start(old, "k", ()).await.unwrap();
+    drop(engine);
+    let without = builder().build().await.unwrap();
+    pass(10).await;
+    assert_eq!(without.counts().await.unwrap().stuck, 1);
+    drop(without);
+    fails.store(true, SeqCst);
+    let mut b = builder();
+    saga(&mut b);
+    let engine = b.build().await.unwrap();
+    pass(5).await;
+    assert!(!fails.load(SeqCst), "it was not listed at all");
+    assert_eq!(engine.counts().await.unwrap().finished, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parent_that_could_not_be_found_at_its_childs_end_hears_of_it_a_moment_later() {
+    let (store, fails) = fails_once("find");
+    let world = World::default();
+    let mut b = Engine::builder(world.clone(), store);
+    b.wall_clock(clock());
+    let pay = step!(b, "pay").register();
+    let slow = async |_: Arc<World>, _: StepContext, (): ()| {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        Ok::<_, Failure>(())
+    };
+    let slow = b.step("slow", slow, nothing_to_undo).register();
+    let kid = b.saga("kid", |saga: Flow, (): ()| async move {
+        saga.sleep(Duration::from_secs(3)).await;
+        Ok::<_, Abort>(())
+    });
+    let kid = b.child("kid", kid, nothing_to_undo);
+    let parent = b.saga("parent", move |saga: Flow, (): ()| async move {
+        let paid = async {
+            saga.child(kid, ()).await?;
+            saga.call(pay, ()).await
+        };
+        // It keeps the parent in memory.
+        tokio::try_join!(paid, saga.call(slow, ()))?;
+        Ok::<_, Abort>(())
+    });
+    let engine = b.build().await.unwrap();
+    let mut handle = engine.start(parent, "k", ()).await.unwrap();
+    pass(1).await;
+    fails.store(true, SeqCst);
+    pass(9).await;
+    assert!(!fails.load(SeqCst), "it was not looked for at all");
+    assert_eq!(world.log(), ["run pay"]);
+    handle.outcome().await.unwrap();
 }
