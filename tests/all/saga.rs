@@ -37,6 +37,7 @@ mod store_errors;
 mod stories;
 mod structs;
 mod stuck;
+mod suspects;
 mod tape;
 mod timers;
 mod tower_engine;

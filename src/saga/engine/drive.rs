@@ -75,7 +75,7 @@ pub(super) struct Drive {
     pub(super) new: Option<Box<NewTask>>,
     pub(super) replies: Vec<(Result<(), Refused>, Reply)>,
     pub(super) new_run: bool,
-    clear_crashes: bool,
+    pub(super) clear_crashes: bool,
     /// Held until there is progress.
     pub(super) alone: Option<OwnedMutexGuard<()>>,
     /// The last to go.
@@ -259,7 +259,7 @@ impl Drive {
             events.extend(self.batch.iter().cloned());
         }
         if claimed.crashes >= 2 && self.is_suspect(&events).await? {
-            self.run_alone(claimed.crashed_alone, claimed.crashes)
+            self.run_alone(claimed.crashed_alone, claimed.crashes, &mut events)
                 .await?;
         }
         self.tell(|| SagaEventKind::Resumed);
