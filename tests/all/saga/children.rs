@@ -1,11 +1,11 @@
 //! Sagas that are steps of other sagas.
 use super::{
-    stage::{Paid, Stage, pass},
+    stage::{Paid, Shipped, Stage, pass, secs},
     world::{Way, World, step},
 };
 use seawall::saga::{
     Abort, Builder, Flow, Outcome, SagaRef, Settlement, Status, StepContext, Store as _,
-    store::Query,
+    nothing_to_undo, store::Query,
 };
 use std::sync::Arc;
 
@@ -233,4 +233,56 @@ async fn children_of_children_are_taken_back_from_the_top() {
     assert_eq!(stage.world.net(), 0);
     let counts = engine.counts().await.unwrap();
     assert_eq!((counts.compensated, counts.stuck), (5, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_whose_version_is_gone_is_waited_for_by_the_parent_that_has_begun_it() {
+    let stage = Stage::new();
+    let versions = |b: &mut Builder<World>, versions: &[u32]| {
+        let mut newest = None;
+        for version in versions {
+            newest = Some(
+                b.saga_version("kid", *version, |saga: Flow, (): ()| async move {
+                    Ok::<_, Abort>(saga.wait_for::<Paid>().await.0)
+                }),
+            );
+        }
+        let kid = b.child("kid", newest.unwrap(), nothing_to_undo);
+        b.saga("parent", move |saga: Flow, (): ()| async move {
+            let paid = tokio::try_join!(saga.child(kid, ()), async {
+                saga.wait_for::<Shipped>().await;
+                saga.sleep(secs(20)).await;
+                Ok(())
+            })?;
+            Ok::<_, Abort>(paid.0)
+        })
+    };
+    let mut b = stage.builder();
+    let parent = versions(&mut b, &[1]);
+    let engine = b.build().await.unwrap();
+    engine.start(parent, "k", ()).await.unwrap();
+    pass(1).await;
+    stage.die(engine).await;
+    let mut b = stage.builder();
+    versions(&mut b, &[2]);
+    let engine = b.build().await.unwrap();
+    let shipped = engine.signal("parent", "k", "m", &Shipped(1));
+    shipped.await.unwrap();
+    pass(1).await;
+    let reason = stage.reason("parent", "k").await;
+    assert_eq!(
+        stage.status("parent", "k").await,
+        Status::Waiting,
+        "{reason}"
+    );
+    // One that has ended meanwhile is heard of as well.
+    let kid = stage.key_of("kid").await;
+    stage.die(engine).await;
+    let mut b = stage.builder();
+    versions(&mut b, &[1, 2]);
+    let engine = b.build().await.unwrap();
+    engine.signal("kid", &kid, "m", &Paid(7)).await.unwrap();
+    pass(30).await;
+    let id = stage.id("parent", "k").await;
+    assert_eq!(engine.handle::<u32>(id).outcome().await.unwrap(), 7);
 }

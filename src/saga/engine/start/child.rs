@@ -31,25 +31,26 @@ pub(in crate::saga::engine) fn child(
             key: parent_key.clone(),
             op,
         };
-        let Some((name, _)) = core.sagas.get_key_value(saga.as_str()) else {
-            let why = format!("child saga `{saga}` is not registered with this engine");
-            return Settled::Park {
-                kind: StuckKind::Code,
-                why,
-            };
+        let started = match core.sagas.get_key_value(saga.as_str()) {
+            Some((name, _)) => {
+                let parent = Some(parent.clone());
+                core.start(name, version, key.clone(), input, None, parent)
+                    .await
+                    .map(drop)
+            }
+            None => Err(unregistered(&saga, version)),
         };
-        match core
-            .start(
-                name,
-                version,
-                key.clone(),
-                input,
-                None,
-                Some(parent.clone()),
-            )
-            .await
-        {
-            Ok(started) => {
+        // Its code is needed to begin it, and not to wait for it.
+        let started = match started {
+            Err(StartError::Unregistered { .. }) => match core.store.find(&saga, &key).await {
+                Ok(Some(_)) => Ok(()),
+                Ok(None) => Err(unregistered(&saga, version)),
+                Err(error) => Err(StartError::Store(error)),
+            },
+            started => started,
+        };
+        match started {
+            Ok(()) => {
                 // It may have ended long ago, and its letter been read in a life before this one.
                 if let Ok(Some(end)) = core.end_of(&saga, &key).await
                     && end.is_final()
@@ -59,7 +60,6 @@ pub(in crate::saga::engine) fn child(
                     let _ = core.store.inbox_put(letter).await;
                     core.notify(&parent_saga, &parent_key).await;
                 }
-                drop(started);
                 Settled::ChildStarted
             }
             // The engine stops; the next one tries again.
@@ -85,6 +85,11 @@ pub(in crate::saga::engine) fn child(
             }
         }
     }
+}
+
+fn unregistered(saga: &str, version: u32) -> StartError {
+    let name = saga.to_owned();
+    StartError::Unregistered { name, version }
 }
 
 /// What tells a parent of its child's end: the very event that its journal will have. It carries the
