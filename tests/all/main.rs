@@ -6,6 +6,7 @@
     clippy::indexing_slicing
 )]
 #![allow(clippy::disallowed_methods, missing_docs, unreachable_pub)]
+mod auto_traits;
 mod breaker;
 mod bulkhead;
 mod compile_fail;
