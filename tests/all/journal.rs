@@ -1,7 +1,7 @@
 //! Journal rows with anything in them: told as damage, never a panic (S36).
 use proptest::prelude::*;
 use proptest::sample::select;
-use seawall::saga::journal::{Event, Row, View};
+use seawall::saga::journal::{Event, OpState, Row, View};
 
 const UID: [u8; 16] = [9; 16];
 
@@ -100,6 +100,18 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
     })
 }
 
+/// What is left to undo, by its definition.
+fn to_undo(view: &View) -> Vec<u32> {
+    let left = view.ops.iter().filter(|(_, op)| match op.state {
+        OpState::Intent | OpState::Done(_) | OpState::Unknown => true,
+        OpState::Clean | OpState::Undone | OpState::Skipped => false,
+        _ => unreachable!("a state that this test does not know"),
+    });
+    let mut left: Vec<_> = left.map(|(number, op)| (op.settled, *number)).collect();
+    left.sort_unstable();
+    left.into_iter().rev().map(|(_, op)| op).collect()
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_events_or_damage(
@@ -140,8 +152,7 @@ proptest! {
         for row in &rows {
             let Ok(events) = row.decode(&UID) else { continue };
             view.apply_row(row.epoch, &events);
-            let left = view.to_undo();
-            prop_assert!(left.iter().all(|op| view.ops.contains_key(op)));
+            prop_assert_eq!(view.to_undo(), to_undo(&view));
         }
     }
 }

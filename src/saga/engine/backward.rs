@@ -28,7 +28,7 @@ pub(super) async fn run_with(d: &mut Drive, steps: Arc<Steps>) -> Result<Never, 
     loop {
         d.check_closed()?;
         commands(d).await?;
-        let Some(op) = d.view.to_undo().first().copied() else {
+        let Some(op) = d.view.next_to_undo() else {
             let reason = d.view.reason.clone();
             let exceptions = d.view.exceptions.clone();
             d.push(Event::Compensated { reason, exceptions });

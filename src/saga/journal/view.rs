@@ -1,6 +1,9 @@
+mod tries;
+
 use super::{Event, Parent, Raw, Settlement, StuckKind};
 use crate::saga::mutant::mutant;
 use std::collections::{BTreeMap, BTreeSet};
+use tries::Tries;
 
 /// How a saga stands, by its journal: a pure fold, event by event.
 ///
@@ -43,6 +46,8 @@ pub struct View {
     pub exceptions: Vec<u32>,
     /// Why an operator ended it by force.
     pub forced: Option<String>,
+    /// Steps still to undo, by when they settled: a saga may have very many.
+    left: BTreeSet<(usize, u32)>,
     /// Events seen, which is the clock of `settled`.
     seen: usize,
     /// The epoch of the row being taken in.
@@ -96,32 +101,6 @@ pub struct OpView {
     pub(crate) tries: Tries,
 }
 
-/// How many attempts were used, as far as the journal tells: `used` when a row of `epoch` was
-/// written. Each owner since may have begun one more.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Tries {
-    pub(crate) used: u32,
-    pub(crate) epoch: u32,
-    /// An attempt may have been applied.
-    pub(crate) tainted: bool,
-    /// Nothing was under way when the saga left memory.
-    pub(crate) left: bool,
-}
-
-impl Tries {
-    /// The attempts used, in the eyes of an owner that took over in `epoch`. No restart lowers it.
-    pub(crate) fn used_by(self, epoch: u32) -> u32 {
-        let owners = epoch.saturating_sub(self.epoch);
-        self.used
-            .saturating_add(owners.saturating_sub(u32::from(self.left)))
-    }
-
-    /// Whether an attempt may have been begun and lost since.
-    pub(crate) fn lost_one(self, epoch: u32) -> bool {
-        self.used_by(epoch) > self.used
-    }
-}
-
 /// What became of a step.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -171,6 +150,7 @@ impl Default for View {
             undo_asked: BTreeMap::new(),
             exceptions: Vec::new(),
             forced: None,
+            left: BTreeSet::new(),
             seen: 0,
             epoch: 0,
         }
@@ -333,22 +313,20 @@ impl View {
     /// Steps still to undo, the first to undo first: those without an outcome, then those settled
     /// last. Never a clean one.
     pub fn to_undo(&self) -> Vec<u32> {
-        let mut left: Vec<_> = self
-            .ops
-            .iter()
-            .filter(|(_, op)| match op.state {
-                OpState::Intent | OpState::Done(_) => true,
-                OpState::Unknown => !mutant("unknown_not_undone"),
-                OpState::Clean => mutant("clean_undone"),
-                OpState::Undone | OpState::Skipped => false,
-            })
-            .map(|(number, op)| (op.settled, *number))
-            .collect();
-        left.sort_unstable_by(|a, b| b.cmp(a));
-        if mutant("undone_in_forward_order") {
-            left.reverse();
+        let left = self.left.iter().map(|(_, op)| *op);
+        match mutant("undone_in_forward_order") {
+            true => left.collect(),
+            false => left.rev().collect(),
         }
-        left.into_iter().map(|(_, op)| op).collect()
+    }
+
+    /// The first of them.
+    pub(crate) fn next_to_undo(&self) -> Option<u32> {
+        let next = match mutant("undone_in_forward_order") {
+            true => self.left.first(),
+            false => self.left.last(),
+        };
+        next.map(|(_, op)| *op)
     }
 
     fn open(
@@ -359,7 +337,7 @@ impl View {
         pivot: bool,
         child: Option<(String, u32, String)>,
     ) {
-        self.ops.insert(
+        let before = self.ops.insert(
             op,
             OpView {
                 name: name.to_owned(),
@@ -376,6 +354,10 @@ impl View {
                 },
             },
         );
+        if let Some(before) = before {
+            self.left.remove(&(before.settled, op));
+        }
+        self.left.insert((usize::MAX, op));
     }
 
     fn settle(&mut self, op: u32, state: OpState, at: usize) {
@@ -385,9 +367,13 @@ impl View {
             if self.pivoted {
                 self.cancel = None;
             }
+            self.left.remove(&(o.settled, op));
             o.state = state;
             o.settled = at;
             o.waiting = None;
+            if o.is_left() {
+                self.left.insert((at, op));
+            }
         }
     }
 
@@ -395,10 +381,15 @@ impl View {
         self.undo_asked.remove(&op);
         if let Some(o) = self.ops.get_mut(&op) {
             o.state = state;
+            self.left.remove(&(o.settled, op));
         }
         if self.phase == Phase::Backward {
-            // The next compensation begins now.
-            self.start_over();
+            // The next compensation begins now; those after it have not been tried.
+            for op in [Some(op), self.next_to_undo()].into_iter().flatten() {
+                if let Some(o) = self.ops.get_mut(&op) {
+                    o.start_over(self.epoch);
+                }
+            }
         }
     }
 
@@ -416,6 +407,16 @@ impl View {
 }
 
 impl OpView {
+    /// Whether it has to be undone if the saga goes backward.
+    fn is_left(&self) -> bool {
+        match self.state {
+            OpState::Intent | OpState::Done(_) => true,
+            OpState::Unknown => !mutant("unknown_not_undone"),
+            OpState::Clean => mutant("clean_undone"),
+            OpState::Undone | OpState::Skipped => false,
+        }
+    }
+
     /// Attempts count from 0 again; a taint stays.
     fn start_over(&mut self, epoch: u32) {
         self.waiting = None;

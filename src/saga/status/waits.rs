@@ -96,7 +96,7 @@ pub(super) fn waits(reading: &Reading, held: &BTreeMap<u32, Held>, now: i64) -> 
         Some(of_step(*op, known, undo, held.get(op), now))
     };
     if view.phase == Phase::Backward {
-        return step_of(view.to_undo().first(), |op| step(op, true));
+        return step_of(view.next_to_undo().as_ref(), |op| step(op, true));
     }
     let intents = view
         .ops
