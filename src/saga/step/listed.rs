@@ -37,7 +37,6 @@ pub trait ListedIn<L, I> {}
 
 /// For each length the set itself, and each place in it.
 macro_rules! tuples {
-    ($($step:ident)*) => { tuples!(@ [] $($step)*); };
     (@ [$($all:ident)*]) => { tuples!(% $($all)*); };
     (@ [$($all:ident)*] $next:ident $($rest:ident)*) => {
         tuples!(% $($all)*);
@@ -51,104 +50,16 @@ macro_rules! tuples {
                 $(to.step::<$step>();)*
             }
         }
+        tuples!(# [$($step)*] 0 1 2 3 4 5 6 7 8 9 10 11; $($step)*);
     };
+    (# $all:tt $($at:literal)*;) => {};
+    (# $all:tt $at:literal $($later:literal)*; $here:ident $($rest:ident)*) => {
+        tuples!(= $all $at $here);
+        tuples!(# $all $($later)*; $($rest)*);
+    };
+    (= [$($all:ident)*] $at:literal $here:ident) => {
+        impl<$($all),*> ListedIn<($($all,)*), At<$at>> for $here {}
+    };
+    ($($step:ident)*) => { tuples!(@ [] $($step)*); };
 }
 tuples!(S0 S1 S2 S3 S4 S5 S6 S7 S8 S9 S10 S11);
-
-macro_rules! places {
-    ($($at:literal $here:ident: $([$($all:ident)*])*;)*) => {$($(
-        impl<$($all),*> ListedIn<($($all,)*), At<$at>> for $here {}
-    )*)*};
-}
-places! {
-    0 S0:
-        [S0]
-        [S0 S1]
-        [S0 S1 S2]
-        [S0 S1 S2 S3]
-        [S0 S1 S2 S3 S4]
-        [S0 S1 S2 S3 S4 S5]
-        [S0 S1 S2 S3 S4 S5 S6]
-        [S0 S1 S2 S3 S4 S5 S6 S7]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9 S10]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9 S10 S11];
-    1 S1:
-        [S0 S1]
-        [S0 S1 S2]
-        [S0 S1 S2 S3]
-        [S0 S1 S2 S3 S4]
-        [S0 S1 S2 S3 S4 S5]
-        [S0 S1 S2 S3 S4 S5 S6]
-        [S0 S1 S2 S3 S4 S5 S6 S7]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9 S10]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9 S10 S11];
-    2 S2:
-        [S0 S1 S2]
-        [S0 S1 S2 S3]
-        [S0 S1 S2 S3 S4]
-        [S0 S1 S2 S3 S4 S5]
-        [S0 S1 S2 S3 S4 S5 S6]
-        [S0 S1 S2 S3 S4 S5 S6 S7]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9 S10]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9 S10 S11];
-    3 S3:
-        [S0 S1 S2 S3]
-        [S0 S1 S2 S3 S4]
-        [S0 S1 S2 S3 S4 S5]
-        [S0 S1 S2 S3 S4 S5 S6]
-        [S0 S1 S2 S3 S4 S5 S6 S7]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9 S10]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9 S10 S11];
-    4 S4:
-        [S0 S1 S2 S3 S4]
-        [S0 S1 S2 S3 S4 S5]
-        [S0 S1 S2 S3 S4 S5 S6]
-        [S0 S1 S2 S3 S4 S5 S6 S7]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9 S10]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9 S10 S11];
-    5 S5:
-        [S0 S1 S2 S3 S4 S5]
-        [S0 S1 S2 S3 S4 S5 S6]
-        [S0 S1 S2 S3 S4 S5 S6 S7]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9 S10]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9 S10 S11];
-    6 S6:
-        [S0 S1 S2 S3 S4 S5 S6]
-        [S0 S1 S2 S3 S4 S5 S6 S7]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9 S10]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9 S10 S11];
-    7 S7:
-        [S0 S1 S2 S3 S4 S5 S6 S7]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9 S10]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9 S10 S11];
-    8 S8:
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9 S10]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9 S10 S11];
-    9 S9:
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9 S10]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9 S10 S11];
-    10 S10:
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9 S10]
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9 S10 S11];
-    11 S11:
-        [S0 S1 S2 S3 S4 S5 S6 S7 S8 S9 S10 S11];
-}
