@@ -38,7 +38,7 @@ impl IdempotencyLayer {
         IdempotencyConfig {
             path: path.into(),
             lease: Duration::from_secs(30),
-            keep: Duration::from_secs(7 * 24 * 60 * 60),
+            keep: Duration::from_secs(30 * 24 * 60 * 60),
             body_limit: 1024 * 1024,
             required: true,
             caller: None,
@@ -61,7 +61,7 @@ type Caller = Arc<dyn Fn(&Parts) -> String + Send + Sync>;
 ///
 /// # Defaults
 /// - [`lease`](IdempotencyConfig::lease): 30 s
-/// - [`keep`](IdempotencyConfig::keep): 7 days
+/// - [`keep`](IdempotencyConfig::keep): 30 days
 /// - [`body_limit`](IdempotencyConfig::body_limit): 1 MiB
 /// - POST and PATCH need a key, unless [`optional`](IdempotencyConfig::optional)
 /// - [`caller`](IdempotencyConfig::caller): one for all
@@ -89,8 +89,12 @@ impl IdempotencyConfig {
     }
 
     /// How long answers and tombstones are kept; then the key is new again: a step may come after its
-    /// undo, and the undo of a step that is forgotten is answered 204, as there is nothing to undo. So longer than any saga may take, the wait for an operator included. What is
-    /// older leaves with later requests, some at a time. Longer than zero. Default: 7 days.
+    /// undo, and the undo of a step that is forgotten is answered 204, as there is nothing to undo, and
+    /// its effect stays. So longer than any saga may take, the wait for an operator included. What is
+    /// older leaves with later requests, some at a time. Longer than zero.
+    ///
+    /// Default: 30 days, since a saga that is stuck waits for a person, and may do so for weeks. A saga
+    /// that sleeps or waits for longer between a step and its undo needs more.
     pub fn keep(mut self, keep: Duration) -> Self {
         self.keep = keep;
         self

@@ -28,7 +28,7 @@ fn the_defaults_are_those_of_the_docs() {
     let folder = tempfile::tempdir().unwrap();
     let documented = IdempotencyLayer::new(file(&folder))
         .lease(Duration::from_secs(30))
-        .keep(Duration::from_secs(7 * 24 * 60 * 60))
+        .keep(Duration::from_secs(30 * 24 * 60 * 60))
         .body_limit(1024 * 1024);
     let default = IdempotencyLayer::new(file(&folder));
     assert_eq!(format!("{default:?}"), format!("{documented:?}"));
