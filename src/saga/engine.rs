@@ -184,12 +184,18 @@ impl<App> Engine<App> {
     }
 
     /// Sends a signal to the saga with this name and key. `Ok` means that it will be delivered, once,
-    /// in the order of arrival; it may come before the saga is started. The same `id` is taken once.
+    /// in the order of arrival. The same `id` is taken once by a run of the saga; by a later run, after
+    /// [`continue_as`](super::Flow::continue_as), it may be taken again once the
+    /// [retention time](Builder::retention) has passed since it was sent.
+    ///
+    /// It may come before the saga is started, and is kept for the retention time if no saga with that
+    /// key is started; then it is deleted, and with it goes the promise. What has come to a saga that has
+    /// been started is kept until it is read.
     ///
     /// To a saga that has ended it is not delivered ([`Posted::Ended`]). Once that saga is
-    /// [deleted](Builder::retention), a late signal is one to a saga to come: it is kept until a saga
-    /// is started under this name and key, which then has it. So do not use a key again where late
-    /// signals could mean the saga before.
+    /// [deleted](Builder::retention), a late signal is one to a saga to come: one that is started under
+    /// this name and key within the retention time has it. So do not use a key again where late signals
+    /// could mean the saga before.
     ///
     /// # Errors
     /// [`SignalError`]; nothing was sent.

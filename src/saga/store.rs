@@ -254,7 +254,7 @@ pub struct Letter {
     pub saga: String,
     /// The saga's key.
     pub key: String,
-    /// The sender's key for it: the same one is taken once.
+    /// The sender's key for it: the same one is taken once while it is kept.
     pub id: String,
     /// The signal's name.
     pub name: String,
@@ -323,7 +323,8 @@ pub trait Store: Send + Sync + 'static {
     /// Unread mail of a saga, in the order of arrival.
     fn inbox(&self, id: SagaId) -> BoxFuture<'_, Result<Vec<Mail>, StoreError>>;
 
-    /// Puts a letter into the inbox. A waiting saga becomes due at once.
+    /// Puts a letter into the inbox. A waiting saga becomes due at once. The same `id` is taken once, for
+    /// as long as it is kept: see [`delete_ended`](Store::delete_ended).
     fn inbox_put(&self, letter: Letter) -> BoxFuture<'_, Result<Posted, StoreError>>;
 
     /// Sagas by number.
@@ -333,6 +334,11 @@ pub trait Store: Send + Sync + 'static {
     fn counts(&self) -> BoxFuture<'_, Result<Counts, StoreError>>;
 
     /// Deletes ended sagas whole, with journal and inbox; says how many.
+    ///
+    /// Then letters from before `ended_before`, which are not counted: those to a name and key of which
+    /// there is no saga, and those that were read, whose ids are taken anew from then on. Never an
+    /// unread letter of a saga that there is, whatever its age. A store may find them a slice at a time,
+    /// over several calls.
     fn delete_ended(&self, expired: Expired) -> BoxFuture<'_, Result<usize, StoreError>>;
 
     /// Tells that the owner lives. Until when it may believe so, on its own clock, UTC ms; `None`

@@ -230,7 +230,13 @@ impl<App: Send + Sync + 'static> Builder<App> {
         self
     }
 
-    /// How long ended sagas are kept. While one is, its key cannot be used for another input.
+    /// How long ended sagas are kept. While one is, its key cannot be used for another input. Default:
+    /// 7 days.
+    ///
+    /// As long are kept, from when they were sent: signals to a name and key of which there is no saga
+    /// (not started yet, or never), and the ids of signals that were read, by which a repeated one is
+    /// told. So longer than a signal may come before its saga is started, and than its sender may repeat
+    /// it. An unread signal of a saga that has not ended is kept for as long as that saga.
     pub fn retention(&mut self, age: Duration) -> &mut Self {
         self.retention.age = age;
         self

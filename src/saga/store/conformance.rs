@@ -47,6 +47,7 @@ pub const PROMISES: &[Promise] = &[
     inbox::WAKES,
     inbox::LETTERS,
     inbox::ENDED,
+    inbox::FORGOTTEN,
     operators::PAGES,
     operators::SEARCHES,
     operators::COUNTS,

@@ -17,8 +17,14 @@ struct Inner {
     sagas: BTreeMap<SagaId, Kept>,
     ids: HashMap<(String, String), SagaId>,
     /// By saga: name and key. Read letters keep their place, without the body.
-    inbox: HashMap<(String, String), Vec<(Mail, bool)>>,
+    inbox: HashMap<(String, String), Vec<Held>>,
     arrivals: i64,
+}
+
+struct Held {
+    mail: Mail,
+    at: i64,
+    read: bool,
 }
 
 struct Kept {
@@ -128,7 +134,7 @@ impl Inner {
     fn has_mail(&self, name: &str, key: &str) -> bool {
         self.inbox
             .get(&(name.to_owned(), key.to_owned()))
-            .is_some_and(|letters| letters.iter().any(|(_, read)| !read))
+            .is_some_and(|letters| letters.iter().any(|held| !held.read))
     }
 
     fn post(&mut self, letter: Letter) -> Posted {
@@ -139,7 +145,7 @@ impl Inner {
             return Posted::Ended;
         }
         let letters = self.inbox.entry(place).or_default();
-        if letters.iter().any(|(mail, _)| mail.id == letter.id) {
+        if letters.iter().any(|held| held.mail.id == letter.id) {
             return Posted::Duplicate;
         }
         self.arrivals = self.arrivals.saturating_add(1);
@@ -150,7 +156,11 @@ impl Inner {
             name,
             body,
         };
-        letters.push((mail, false));
+        letters.push(Held {
+            mail,
+            at: letter.at,
+            read: false,
+        });
         if let Some(saga) = saga.filter(|saga| saga.status == Status::Waiting) {
             saga.due = Some(0);
         }
@@ -206,12 +216,12 @@ impl Store for MemoryStore {
         }
         let place = (saga.name.clone(), saga.key.clone());
         let mut mail = false;
-        for (letter, read) in inner.inbox.get_mut(&place).into_iter().flatten() {
-            if append.consumed.contains(&letter.arrival) {
-                *read = true;
-                letter.body.clear();
+        for held in inner.inbox.get_mut(&place).into_iter().flatten() {
+            if append.consumed.contains(&held.mail.arrival) {
+                held.read = true;
+                held.mail.body.clear();
             }
-            mail |= !*read;
+            mail |= !held.read;
         }
         if append.new_run {
             saga.run_from = seq;
@@ -297,8 +307,8 @@ impl Store for MemoryStore {
             return ready(Err(StoreError::NotFound(id)));
         };
         let letters = inner.inbox.get(&(saga.name.clone(), saga.key.clone()));
-        let unread = letters.into_iter().flatten().filter(|(_, read)| !read);
-        ready(Ok(unread.map(|(mail, _)| mail.clone()).collect()))
+        let unread = letters.into_iter().flatten().filter(|held| !held.read);
+        ready(Ok(unread.map(|held| held.mail.clone()).collect()))
     }
 
     fn inbox_put(&self, letter: Letter) -> BoxFuture<'_, Result<Posted, StoreError>> {
@@ -342,6 +352,7 @@ impl Store for MemoryStore {
 
     fn delete_ended(&self, expired: Expired) -> BoxFuture<'_, Result<usize, StoreError>> {
         let mut inner = self.0.lock();
+        let inner = &mut *inner;
         let mut ended: Vec<_> = inner
             .sagas
             .iter()
@@ -365,6 +376,12 @@ impl Store for MemoryStore {
                 inner.inbox.remove(&place);
             }
         }
+        let ids = &inner.ids;
+        inner.inbox.retain(|place, letters| {
+            let is_awaited = ids.contains_key(place);
+            letters.retain(|held| held.at >= expired.ended_before || (is_awaited && !held.read));
+            !letters.is_empty()
+        });
         ready(Ok(gone.len()))
     }
 

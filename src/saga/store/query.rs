@@ -94,13 +94,13 @@ pub struct Counts {
     pub oldest_unfinished_ms: Option<i64>,
 }
 
-/// Which ended sagas to delete.
+/// Which ended sagas to delete, and which letters.
 #[derive(Clone, Copy, Debug)]
 pub struct Expired {
-    /// Those that ended before, UTC ms.
+    /// Those that ended before, UTC ms. And letters that were sent before, where nobody needs them.
     pub ended_before: i64,
     /// And those beyond this many ended ones, the oldest first.
     pub keep_at_most: Option<u64>,
-    /// How many at most in this one batch.
+    /// How many sagas at most in this one batch.
     pub limit: usize,
 }

@@ -69,6 +69,7 @@ mod queue;
 mod retention;
 mod schema;
 mod sizes;
+mod sorting;
 mod take;
 mod tally;
 mod writer;

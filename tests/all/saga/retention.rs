@@ -4,9 +4,16 @@ use super::operator::desk::{Desk, HOUR, Way, settle_down};
 use seawall::saga::{
     Abort, Engine, Find, Flow, MemoryStore, SagaError, SagaId, SagaRef, Signal, SqliteStore,
     Status, Store, StoreError,
+    store::{Letter, Posted},
 };
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    time::{Duration, SystemTime},
+};
 
 /// The engine looks once a minute.
 const LOOK: Duration = Duration::from_secs(60);
@@ -204,4 +211,89 @@ async fn a_file_loses_ended_sagas_whole_while_its_writers_go_on() {
     assert_eq!(count(orphans), 0);
     let letters = "SELECT count(*) FROM inbox WHERE key = 'waiting'";
     assert_eq!(count(letters), 0);
+}
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// Adds up the words that it is sent, each in a run of its own, until there comes a 0.
+async fn sum(store: impl Store, day: &Arc<AtomicU64>) -> (Engine<()>, SagaRef<u32, u32>) {
+    let mut b = Engine::builder((), store);
+    let day = day.clone();
+    b.wall_clock(move || {
+        SystemTime::UNIX_EPOCH + Duration::from_secs((100 + day.load(SeqCst)) * DAY)
+    });
+    let sum = b.saga("sum", |saga: Flow, sum: u32| async move {
+        match saga.wait_for::<Word>().await.0 {
+            0 => Ok(sum),
+            n => saga.continue_as(sum + n),
+        }
+    });
+    (b.build().await.unwrap(), sum)
+}
+
+async fn letters_are_forgotten_in_time(store: impl Store + Clone) {
+    let day = Arc::new(AtomicU64::new(0));
+    let (engine, saga) = sum(store.clone(), &day).await;
+    let id = engine.start(saga, "k", 0).await.unwrap().id();
+    engine.signal("sum", "k", "a", &Word(1)).await.unwrap();
+    while !store.inbox(id).await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    engine
+        .signal("sum", "never", "old", &Word(1))
+        .await
+        .unwrap();
+    day.store(5, SeqCst);
+    engine
+        .signal("sum", "never", "young", &Word(1))
+        .await
+        .unwrap();
+    engine.drain().await.unwrap();
+    drop(engine);
+    // As old as they, and of a saga that is there.
+    let unread = Letter {
+        saga: "sum".into(),
+        key: "k".into(),
+        id: "b".into(),
+        name: Word::NAME.into(),
+        body: "10".into(),
+        at: 100 * i64::try_from(DAY).unwrap() * 1000,
+    };
+    assert_eq!(
+        store.inbox_put(unread).await.unwrap(),
+        Posted::New(Some(id))
+    );
+
+    day.store(8, SeqCst);
+    let (engine, _) = sum(store, &day).await;
+    let word = |key: &'static str, letter: &'static str, n| {
+        let engine = engine.clone();
+        async move { engine.signal("sum", key, letter, &Word(n)).await.unwrap() }
+    };
+    let forgotten = async {
+        while word("never", "old", 1).await == Posted::Duplicate {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let forgotten = tokio::time::timeout(Duration::from_secs(30), forgotten).await;
+    forgotten.expect("a letter that nobody reads stays for ever");
+    assert_eq!(word("never", "young", 1).await, Posted::Duplicate);
+    // What was read so long ago is not remembered in a later run; what has just come is.
+    assert_eq!(word("k", "a", 100).await, Posted::New(Some(id)));
+    assert_eq!(word("k", "a", 100).await, Posted::Duplicate);
+    assert_eq!(word("k", "end", 0).await, Posted::New(Some(id)));
+    let end = engine.handle::<u32>(id).outcome().await;
+    assert_eq!(end.unwrap(), 111, "a letter was lost, or read twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn letters_without_a_saga_and_ids_of_read_ones_are_kept_for_the_retention_time() {
+    letters_are_forgotten_in_time(MemoryStore::new()).await;
+}
+
+#[tokio::test]
+async fn a_file_forgets_letters_without_a_saga_and_ids_of_read_ones_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("sagas.db")).await;
+    letters_are_forgotten_in_time(store.unwrap()).await;
 }

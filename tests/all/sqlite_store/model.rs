@@ -156,7 +156,10 @@ async fn answer(store: &dyn Store, op: &Op, at: i64) -> String {
             format!("{:?}", store.run_alone(SagaId(*id), epoch).await)
         }
         Op::Post(n, k, id) => {
-            let letter = letter(NAMES[*n as usize], KEYS[*k as usize], &id.to_string());
+            let letter = Letter {
+                at,
+                ..letter(NAMES[*n as usize], KEYS[*k as usize], &id.to_string())
+            };
             format!("{:?}", store.inbox_put(letter).await)
         }
         Op::Delete(ended_before, keep_at_most, limit) => {

@@ -118,3 +118,57 @@ async fn ended(store: &dyn Store) -> Checked {
     same("inbox_put", posted, Posted::Ended)?;
     same("inbox", unread(store, id).await?, [""; 0])
 }
+
+pub(super) const FORGOTTEN: Promise = Promise {
+    text: "retention forgets old letters without a saga and the ids of old read ones, nothing else",
+    check: |store| Box::pin(forgotten(store)),
+};
+
+async fn forgotten(store: &dyn Store) -> Checked {
+    let waiting = create(store, "waiting", waits(None)).await?;
+    let stuck = create(store, "stuck", parks()).await?;
+    let at = |at, key: &str, id: &str| Letter {
+        at,
+        ..letter(key, id)
+    };
+    let letters = [
+        at(10, "none", "old"),
+        at(20, "none", "young"),
+        at(10, "stuck", "old"),
+        at(10, "waiting", "read"),
+        at(20, "waiting", "read lately"),
+    ];
+    for letter in &letters {
+        done("inbox_put", store.inbox_put(letter.clone()).await)?;
+    }
+    let mail = done("inbox", store.inbox(waiting).await)?;
+    let mut reads = add(waiting, 1, 1, waits(None));
+    reads.consumed = mail.iter().map(|mail| mail.arrival).collect();
+    done("append", store.append(reads).await)?;
+    done("inbox_put", store.inbox_put(at(10, "waiting", "old")).await)?;
+    // A store may take several calls for it.
+    for _ in 0..4 {
+        let expired = Expired {
+            ended_before: 20,
+            keep_at_most: None,
+            limit: 9,
+        };
+        same("sagas", done("", store.delete_ended(expired).await)?, 0)?;
+    }
+    same("of one that is stuck", unread(store, stuck).await?, ["old"])?;
+    same("of one that waits", unread(store, waiting).await?, ["old"])?;
+    let mut again = Vec::new();
+    for letter in letters {
+        again.push(done("inbox_put", store.inbox_put(letter).await)?);
+    }
+    let right = [
+        Posted::New(None),
+        Posted::Duplicate,
+        Posted::Duplicate,
+        Posted::New(Some(waiting)),
+        Posted::Duplicate,
+    ];
+    same("the same letters again", again, right)?;
+    let late = create(store, "none", waits(None)).await?;
+    same("inbox", unread(store, late).await?, ["young", "old"])
+}

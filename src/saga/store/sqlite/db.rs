@@ -14,6 +14,8 @@ pub(super) struct Db<'c> {
     pub(super) unread: Vec<(Owner, SagaId)>,
     /// Those that the present transaction lets go of.
     pub(super) given_back: Vec<(Owner, SagaId)>,
+    /// The letter that retention has looked at last, by its arrival.
+    pub(super) sorted: i64,
     pub(super) add_row: Statement<'c>,
     pub(super) add_next_row: Statement<'c>,
     pub(super) add_saga: Statement<'c>,
@@ -58,6 +60,7 @@ impl<'c> Db<'c> {
             heads: Heads::default(),
             unread: Vec::new(),
             given_back: Vec::new(),
+            sorted: 0,
             add_row: conn.prepare(super::append::ADD_ROW)?,
             add_next_row: conn.prepare(super::append::ADD_NEXT_ROW)?,
             add_saga: conn.prepare(super::create::ADD_SAGA)?,

@@ -1,7 +1,7 @@
-//! Ended sagas deleted whole, a few between two commits.
+//! Ended sagas deleted whole, a few between two commits, and then the letters that nobody needs.
 use super::db::{Db, Fail};
 use super::load::{integer, text};
-use super::{Expired, SqliteStore, Status, StoreError, schema};
+use super::{Expired, SqliteStore, Status, StoreError, schema, sorting};
 
 /// How many sagas go in one transaction, so that writers wait a few milliseconds at most.
 const SLICE: usize = 128;
@@ -17,9 +17,11 @@ pub(super) async fn delete(store: &SqliteStore, expired: Expired) -> Result<usiz
             .await?;
         gone = gone.saturating_add(n);
         if is_all {
-            return Ok(gone);
+            break;
         }
     }
+    sorting::sort(store, expired.ended_before).await?;
+    Ok(gone)
 }
 
 struct Ended {
