@@ -172,6 +172,37 @@ impl<App> Engine<App> {
         Handle::new(self.core.clone(), id, None)
     }
 
+    /// A handle to the saga that was started under this key, to wait for its end; `None` where there
+    /// is none, or not any more.
+    ///
+    /// ```
+    /// # use seawall::saga::{Abort, Engine, Flow, MemoryStore};
+    /// # tokio_test::block_on(async {
+    /// # let mut b = Engine::builder((), MemoryStore::new());
+    /// # let double = b.saga("double", |_: Flow, n: u32| async move { Ok::<_, Abort>(2 * n) });
+    /// # let engine = b.build().await?;
+    /// engine.start(double, "order-42", 21).await?;
+    /// let mut order = engine.handle_of(double, "order-42").await?.expect("it was started");
+    /// assert_eq!(order.outcome().await?, 42);
+    /// assert!(engine.handle_of(double, "order-43").await?.is_none());
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    ///
+    /// # Cancel safety
+    /// It only reads.
+    pub async fn handle_of<In, Out>(
+        &self,
+        saga: SagaRef<In, Out>,
+        key: &str,
+    ) -> Result<Option<Handle<Out>>, StoreError> {
+        let id = self.find(saga.name, key).await?;
+        Ok(id.map(|id| self.handle(id)))
+    }
+
     /// The number of the saga with this name and key.
     ///
     /// # Errors
