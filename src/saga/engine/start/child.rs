@@ -2,6 +2,7 @@ use super::StartError;
 use crate::saga::{
     engine::{
         action::{Settled, Wait},
+        core::Core,
         drive::Drive,
         forward::CHILD_ENDED,
         handle::End,
@@ -9,7 +10,7 @@ use crate::saga::{
     journal::{Event, Parent, Raw, StuckKind},
     store::{Letter, StoreError},
 };
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 /// Before the birth of a child is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -27,8 +28,8 @@ pub(in crate::saga::engine) fn child(
     let (parent_saga, parent_key) = (d.name.to_string(), d.key.to_string());
     async move {
         let parent = Parent {
-            saga: parent_saga.clone(),
-            key: parent_key.clone(),
+            saga: parent_saga,
+            key: parent_key,
             op,
         };
         let started = match core.sagas.get_key_value(saga.as_str()) {
@@ -50,31 +51,17 @@ pub(in crate::saga::engine) fn child(
             started => started,
         };
         match started {
-            Ok(()) => {
-                // It may have ended long ago, and its letter been read in a life before this one.
-                if let Ok(Some(end)) = core.end_of(&saga, &key).await
-                    && end.is_final()
-                {
-                    // One that is there already is the same.
-                    let letter = child_ended(parent, &key, &end, core.now());
-                    let _ = core.store.inbox_put(letter).await;
-                    core.notify(&parent_saga, &parent_key).await;
-                }
-                Settled::ChildStarted
-            }
+            Ok(()) => match tell_old_end(&core, &saga, &key, parent).await {
+                Ok(()) | Err(StoreError::Closed(_)) => Settled::ChildStarted,
+                Err(error) => again(&core, &error),
+            },
             // The engine stops; the next one tries again.
             Err(
                 StartError::Store(StoreError::Closed(_)) | StartError::Draining | StartError::Ended,
             ) => Settled::ChildStarted,
             // It may be there already.
             Err(StartError::Store(error)) if !matches!(error, StoreError::TooLarge { .. }) => {
-                Settled::Wait(Wait {
-                    attempt: 0,
-                    not_before: core.later(AGAIN),
-                    error: error.to_string(),
-                    tainted: true,
-                    refused_by: None,
-                })
+                again(&core, &error)
             }
             Err(error) => {
                 let why = format!("child saga `{saga}` cannot be started: {error}");
@@ -85,6 +72,36 @@ pub(in crate::saga::engine) fn child(
             }
         }
     }
+}
+
+/// A child that has ended in an earlier life of its parent, whose letter may have been read then, is
+/// told of again.
+async fn tell_old_end(
+    core: &Arc<Core>,
+    saga: &str,
+    key: &str,
+    parent: Parent,
+) -> Result<(), StoreError> {
+    let Some(end) = core.end_of(saga, key).await?.filter(End::is_final) else {
+        return Ok(());
+    };
+    let (parent_saga, parent_key) = (parent.saga.clone(), parent.key.clone());
+    // One that is there already is the same.
+    let letter = child_ended(parent, key, &end, core.now());
+    core.store.inbox_put(letter).await?;
+    core.notify(&parent_saga, &parent_key).await;
+    Ok(())
+}
+
+/// The store could not be read or written just now. The child may be there.
+fn again(core: &Core, error: &StoreError) -> Settled {
+    Settled::Wait(Wait {
+        attempt: 0,
+        not_before: core.later(AGAIN),
+        error: error.to_string(),
+        tainted: true,
+        refused_by: None,
+    })
 }
 
 fn unregistered(saga: &str, version: u32) -> StartError {
