@@ -38,7 +38,7 @@ use crate::policy::{Call, Outcome, Policy};
 use crate::run::plan::{Shared, Stack};
 use crate::run::tickets::Tickets;
 use crate::run::walk::{Admitted, Track};
-use crate::{Class, Classify, Flat, Name, Rejected, Run, Target};
+use crate::{Class, Classify, Flat, Name, Run, Target};
 use std::{fmt, marker::PhantomData, sync::Arc};
 
 /// The most policies that one pipeline holds.
@@ -85,14 +85,8 @@ impl Stack for List {
     }
 
     #[inline(always)]
-    fn admit(
-        &self,
-        i: usize,
-        track: &mut Track<Self::Tickets>,
-        call: &Call<'_>,
-        refused: &mut Option<Rejected>,
-    ) -> Admitted {
-        self.at(i).admit(i, track, call, refused)
+    fn admit(&self, i: usize, track: &mut Track<Self::Tickets>, call: &Call<'_>) -> Admitted {
+        self.at(i).admit(i, track, call)
     }
 
     #[inline(always)]

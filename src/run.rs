@@ -111,39 +111,32 @@ where
         let mut this = self.project();
         let plan: &H = this.plan;
         let call = Call::new(cx.waker(), plan);
-        let mut refused = None;
         let step = match this.race.0 {
-            None => straight(
-                this.first.as_mut(),
-                cx,
-                plan,
-                this.op,
-                this.started,
-                &call,
-                &mut refused,
-            ),
+            None => straight(this.first.as_mut(), cx, plan, this.op, this.started, &call),
             Some(_) => Step::Asleep,
         };
-        match step {
-            Step::Answered(result, _) if this.first.track.holds_nothing() => {
-                Poll::Ready(result.map_err(|e| M::convert(Error::Inner(e))))
+        let out = this.first.track.holds_nothing();
+        // Each step is taken apart and put together again where it is needed: handed on whole, it would
+        // be written to memory in parts and read at once, for which the processor waits.
+        let step = match step {
+            Step::Answered(result, _) if out => {
+                return Poll::Ready(result.map_err(|e| M::convert(Error::Inner(e))));
             }
-            Step::Refused if this.first.track.holds_nothing() => match refused {
-                Some(r) => Poll::Ready(Err(M::convert(Error::Rejected(r)))),
-                None => Poll::Pending,
-            },
-            step => {
-                let mut desk = Desk {
-                    plan,
-                    op: this.op,
-                    started: this.started,
-                    call: &call,
-                    refused: &mut refused,
-                };
-                poll_slow(this.first, this.race, this.timer, cx, &mut desk, step)
-                    .map_err(M::convert)
+            Step::Refused(r) if out => {
+                return Poll::Ready(Err(M::convert(Error::Rejected(r))));
             }
-        }
+            Step::Answered(result, class) => Step::Answered(result, class),
+            Step::Refused(r) => Step::Refused(r),
+            Step::Pending => Step::Pending,
+            Step::Asleep => Step::Asleep,
+        };
+        let mut desk = Desk {
+            plan,
+            op: this.op,
+            started: this.started,
+            call: &call,
+        };
+        poll_slow(this.first, this.race, this.timer, cx, &mut desk, step).map_err(M::convert)
     }
 }
 

@@ -1,6 +1,7 @@
 use super::config::BulkheadConfig;
 use super::gate::{Gate, Joined};
 use super::state::Standing;
+use crate::clock::Instant;
 use crate::policy::{Call, Enter, Exit, Outcome, Policy, Ticket};
 use crate::{Name, Observer, Reason};
 use std::{fmt, sync::Arc, time::Duration};
@@ -100,17 +101,9 @@ fn place(Ticket(ticket): Ticket) -> Option<u32> {
 }
 
 impl Core {
-    #[cold]
-    fn line_up(&self, call: &Call<'_>) -> Enter {
-        let until = self.max_wait.and_then(|wait| call.now().checked_add(wait));
-        match self.gate.join(until, call.waker()) {
-            Joined::Permit => Enter::Proceed(PERMIT),
-            Joined::Full => Enter::Reject(Reason::BulkheadFull),
-            Joined::Place(place) => Enter::Wait {
-                ticket: ticket(place),
-                until,
-            },
-        }
+    #[inline]
+    fn until(&self, call: &Call<'_>) -> Option<Instant> {
+        self.max_wait.and_then(|wait| call.now().checked_add(wait))
     }
 }
 
@@ -128,7 +121,15 @@ impl Policy for Bulkhead {
         if core.gate.is_full() {
             return Enter::Reject(Reason::BulkheadFull);
         }
-        core.line_up(call)
+        let until = core.until(call);
+        match core.gate.join(until, call.waker()) {
+            Joined::Permit => Enter::Proceed(PERMIT),
+            Joined::Full => Enter::Reject(Reason::BulkheadFull),
+            Joined::Place(place) => Enter::Wait {
+                ticket: ticket(place),
+                until,
+            },
+        }
     }
 
     fn resume(&self, ticket: Ticket, call: &Call<'_>) -> Enter {

@@ -99,6 +99,12 @@ impl Rejected {
         }
     }
 
+    /// The same, when so many attempts had been sent.
+    #[inline(always)]
+    pub(crate) const fn after(self, started: u32) -> Self {
+        Rejected { started, ..self }
+    }
+
     /// When trying again may make sense, where that is known.
     pub fn retry_after(&self) -> Option<Duration> {
         self.reason.retry_after()

@@ -4,7 +4,7 @@
 use crate::policy::{Call, Enter, Exit, Outcome, Policy, Role, Ticket};
 use crate::run::tickets::Held;
 use crate::run::walk::{Admitted, Track};
-use crate::{Bulkhead, CircuitBreaker, Hedge, Name, Observer, RateLimit, Rejected, Retry, Timeout};
+use crate::{Bulkhead, CircuitBreaker, Hedge, Name, Observer, RateLimit, Retry, Timeout};
 use std::{any::Any, sync::Arc};
 
 /// One policy of a pipeline.
@@ -133,9 +133,8 @@ impl Slot {
         i: usize,
         track: &mut Track<A>,
         call: &Call<'_>,
-        refused: &mut Option<Rejected>,
     ) -> Admitted {
-        each!(&self.0, p => track.admit(i, p, call, refused))
+        each!(&self.0, p => track.admit(i, p, call))
     }
 
     /// Whether `exit` does anything when the call succeeds. A walk passes those by that do not.

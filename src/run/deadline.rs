@@ -1,4 +1,5 @@
-//! Deadlines of a walk, and the hedge's: which are set, which run, which is next.
+//! What a walk knows of time: its deadlines and the hedge's, which are set, which run, which is next;
+//! and the wait it is in.
 //!
 //! A span begins to run when the call first has to wait; until then its frame keeps the span, from
 //! then on the instant, both in nanoseconds and in place of a ticket. So an operation that is ready
@@ -13,12 +14,21 @@ use std::{ops::Range, time::Duration};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Deadlines {
-    /// Instants are nanoseconds from here: the first time this call had to wait.
-    epoch: Option<Instant>,
+    /// Instants are nanoseconds from its beginning. `None`: nothing has had to wait yet.
+    waits: Option<Waits>,
     /// Frames that hold a deadline, and those whose deadline (or hedge delay) runs already.
     timed: u16,
     armed: u16,
     hedge_after: u64,
+}
+
+/// Since something first had to wait.
+#[derive(Clone, Copy)]
+struct Waits {
+    epoch: Instant,
+    /// The end and the beginning of the wait that the walk is in.
+    until: u64,
+    since: u64,
 }
 
 const NEVER: u64 = u64::MAX;
@@ -31,7 +41,7 @@ impl Deadlines {
     #[inline(always)]
     pub(crate) fn new() -> Self {
         Deadlines {
-            epoch: None,
+            waits: None,
             timed: 0,
             armed: 0,
             hedge_after: 0,
@@ -42,7 +52,36 @@ impl Deadlines {
         if at == NEVER {
             return None;
         }
-        self.epoch?.checked_add(Duration::from_nanos(at))
+        self.waits?.epoch.checked_add(Duration::from_nanos(at))
+    }
+
+    fn waits(&mut self, call: &Call<'_>) -> &mut Waits {
+        self.waits.get_or_insert_with(|| Waits {
+            epoch: call.now(),
+            until: NEVER,
+            since: NEVER,
+        })
+    }
+
+    /// The walk waits, for this instant or for a wake-up. `begins`: from now on, and when it is over an
+    /// observer hears how long.
+    pub(super) fn wait(&mut self, until: Option<Instant>, begins: bool, call: &Call<'_>) {
+        let waits = self.waits(call);
+        waits.until = until.map_or(NEVER, |at| nanos_since(waits.epoch, at));
+        if begins {
+            waits.since = nanos_since(waits.epoch, call.now());
+        }
+    }
+
+    /// The end of the wait that the walk is in.
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.instant(self.waits?.until)
+    }
+
+    /// When it began, told once.
+    pub(super) fn take_since(&mut self) -> Option<Instant> {
+        let since = std::mem::replace(&mut self.waits.as_mut()?.since, NEVER);
+        self.instant(since)
     }
 
     fn is_armed(&self, i: usize) -> bool {
@@ -50,8 +89,7 @@ impl Deadlines {
     }
 
     fn instant_after(&mut self, span: u64, call: &Call<'_>) -> u64 {
-        let epoch = *self.epoch.get_or_insert(call.now());
-        nanos_since(epoch, call.now()).saturating_add(span)
+        nanos_since(self.waits(call).epoch, call.now()).saturating_add(span)
     }
 }
 
@@ -118,7 +156,7 @@ impl<A: Held> Track<A> {
     pub(crate) fn next_wake(&mut self, call: &Call<'_>) -> Option<Instant> {
         let mut first = self.deadline(self.held.len(), call);
         if let Phase::Delayed | Phase::Waiting = self.phase {
-            first = earlier(first, self.until);
+            first = earlier(first, self.deadlines.until());
         }
         if self.hedge != 0
             && self.deadlines.hedge_after != NEVER

@@ -72,14 +72,12 @@ pub(crate) struct Desk<'a, H, O> {
     pub(crate) op: &'a mut O,
     pub(crate) started: &'a mut u32,
     pub(crate) call: &'a Call<'a>,
-    pub(crate) refused: &'a mut Option<Rejected>,
 }
 
 /// How far a lane got by itself. `Answered` and `Refused` have walked out already.
 pub(crate) enum Step<T, E> {
     Answered(Result<T, E>, Class),
-    /// The refusal lies at [`Desk::refused`], or where the caller of `straight` said.
-    Refused,
+    Refused(Rejected),
     /// The operation, or the policy it stands before, will wake us.
     Pending,
     /// It waits in a way that `Track::woken` has to look into, or wants to start again.
@@ -98,7 +96,6 @@ pub(crate) fn straight<H, O>(
     op: &mut O,
     started: &mut u32,
     call: &Call<'_>,
-    refused: &mut Option<Rejected>,
 ) -> Step<O::Ok, O::Err>
 where
     H: Plan,
@@ -108,23 +105,37 @@ where
     let (stack, mut lane) = (plan.stack(), lane.project());
     let track = lane.track;
     match track.phase {
-        Phase::Enter => match track.inward(stack, call, refused) {
+        Phase::Enter => match track.inward(stack, call) {
             Inward::Start => {
                 track.polling = true;
                 lane.attempt.set(op.start(plan.repeats()));
             }
             Inward::Park => return Step::Pending,
-            Inward::Refused => {
-                call.set_may_repeat(may_repeat(op, false));
-                let again = refuse(stack, track, refused, How::Rejected, *started, call);
-                return if again { Step::Asleep } else { Step::Refused };
+            Inward::Refused(r) => {
+                if !track.holds_nothing() || plan.is_observed() {
+                    call.set_may_repeat(may_repeat(op, false));
+                    let told = r.after(*started);
+                    if turn_outward(stack, track, &told, How::Rejected, call) {
+                        return Step::Asleep;
+                    }
+                }
+                track.phase = Phase::Ended;
+                return Step::Refused(r.after(*started));
             }
         },
         Phase::Running => track.polling = true,
         _ => return Step::Asleep,
     }
     let Some(mut attempt) = lane.attempt.as_mut().as_pin_mut() else {
-        return nothing_left(plan, track, refused, *started, call);
+        // The request was there when this lane was let in; another lane has sent it since.
+        track.polling = false;
+        let why = Reason::Other("no copy of the request is left to send");
+        call.set_may_repeat(false);
+        let r = Rejected::new(plan.name(), why).after(*started);
+        return match turn_outward(stack, track, &r, How::Rejected, call) {
+            true => Step::Asleep,
+            false => Step::Refused(r),
+        };
     };
     let polled = attempt.as_mut().poll(cx);
     track.polling = false;
@@ -160,37 +171,15 @@ pub(crate) fn may_repeat<O: Operation>(op: &O, sent: bool) -> bool {
         }
 }
 
-/// The request was there when this lane was let in; another lane has sent it since.
+/// `true`: a policy wants another attempt.
 #[cold]
-fn nothing_left<H: Plan, T, E>(
-    plan: &H,
-    track: &mut Track<Held<H>>,
-    refused: &mut Option<Rejected>,
-    started: u32,
-    call: &Call<'_>,
-) -> Step<T, E> {
-    track.polling = false;
-    let why = Reason::Other("no copy of the request is left to send");
-    *refused = Some(Rejected::new(plan.name(), why));
-    call.set_may_repeat(false);
-    match refuse(plan.stack(), track, refused, How::Rejected, started, call) {
-        true => Step::Asleep,
-        false => Step::Refused,
-    }
-}
-
-/// Turns outward with a refusal. `true`: a policy wants another attempt.
-#[cold]
-fn refuse<S: Stack>(
+fn turn_outward<S: Stack>(
     stack: &S,
     track: &mut Track<S::Tickets>,
-    refused: &mut Option<Rejected>,
+    r: &Rejected,
     how: How,
-    started: u32,
     call: &Call<'_>,
 ) -> bool {
-    let Some(r) = refused else { return false };
-    r.started = started;
     call.emit(Event::Rejected(r));
     let outcome = if let How::TimedOut = how {
         Outcome::TimedOut
@@ -223,26 +212,18 @@ where
         let next = match step.take() {
             Some(step) => step,
             None => {
-                let Desk {
-                    plan,
-                    op,
-                    started,
-                    refused,
-                    ..
-                } = desk;
-                **refused = None;
-                straight(lane.as_mut(), cx, *plan, *op, started, call, refused)
+                let (plan, op) = (desk.plan, &mut *desk.op);
+                straight(lane.as_mut(), cx, plan, op, desk.started, call)
             }
         };
         let track = lane.as_mut().project().track;
-        let (r, how) = match (next, track.phase) {
+        let (mut r, how) = match (next, track.phase) {
             (Step::Answered(result, class), _) => {
                 return Poll::Ready((result.map_err(Error::Inner), How::Answered(class)));
             }
-            (Step::Refused, _) => match desk.refused.take() {
-                Some(r) => return Poll::Ready((Err(Error::Rejected(r)), How::Rejected)),
-                None => return Poll::Pending,
-            },
+            (Step::Refused(r), _) => {
+                return Poll::Ready((Err(Error::Rejected(r)), How::Rejected));
+            }
             (Step::Pending, _) | (Step::Asleep, Phase::Ended) => return Poll::Pending,
             (Step::Asleep, Phase::Enter) if repeats < REPEATS_PER_POLL => {
                 repeats += 1;
@@ -271,9 +252,9 @@ where
             },
         };
         let track = lane.as_mut().project().track;
-        let mut refused = Some(r);
-        if !refuse(stack, track, &mut refused, how, *desk.started, call) {
-            return Poll::Ready((Err(Error::Rejected(refused.unwrap_or(r))), how));
+        r.started = *desk.started;
+        if !turn_outward(stack, track, &r, how, call) {
+            return Poll::Ready((Err(Error::Rejected(r)), how));
         }
     }
 }

@@ -3,7 +3,7 @@ use crate::dialect::Standard;
 use crate::policy::{Call, Listener, Outcome, Policy, Role, Told};
 use crate::run::tickets::{Held, One};
 use crate::run::walk::{Admitted, Track};
-use crate::{Name, Observer, Rejected};
+use crate::{Name, Observer};
 use std::sync::Arc;
 
 /// Policies, outermost first: one alone, or a list, which knows better how to ask its policies and
@@ -22,14 +22,8 @@ pub trait Stack {
 
     /// As `at(i).enter(call)`, with the answer taken into the track.
     #[inline(always)]
-    fn admit(
-        &self,
-        i: usize,
-        track: &mut Track<Self::Tickets>,
-        call: &Call<'_>,
-        refused: &mut Option<Rejected>,
-    ) -> Admitted {
-        track.admit(i, self.at(i), call, refused)
+    fn admit(&self, i: usize, track: &mut Track<Self::Tickets>, call: &Call<'_>) -> Admitted {
+        track.admit(i, self.at(i), call)
     }
 
     /// `true`: a policy wants another attempt.

@@ -26,18 +26,17 @@ pub(crate) enum Phase {
     Ended,
 }
 
-/// `Refused`: the refusal lies where the caller said. It is not handed up: a value that is written in
-/// parts and moved whole stalls the processor at each move.
+/// How far the way in went.
 pub(crate) enum Inward {
     Start,
     Park,
-    Refused,
+    Refused(Rejected),
 }
 
-/// What came of asking one policy. `No`: the refusal lies where the caller said.
+/// What came of asking one policy.
 pub enum Admitted {
     Yes,
-    No,
+    No(Rejected),
     Not(Enter),
 }
 
@@ -61,9 +60,6 @@ pub struct Track<A> {
     /// Raised only around user code of the operation, so that whoever drops us knows it panicked.
     pub(crate) polling: bool,
     pub(super) deadlines: Deadlines,
-    /// The end of a `Waiting` or `Delayed`, and its beginning.
-    pub(super) until: Option<Instant>,
-    since: Option<Instant>,
 }
 
 impl<A: Held> Track<A> {
@@ -76,8 +72,6 @@ impl<A: Held> Track<A> {
             fenced: false,
             polling: false,
             deadlines: Deadlines::new(),
-            until: None,
-            since: None,
         }
     }
 
@@ -88,7 +82,6 @@ impl<A: Held> Track<A> {
         i: usize,
         policy: &P,
         call: &Call<'_>,
-        refused: &mut Option<Rejected>,
     ) -> Admitted {
         match policy.enter(call) {
             Enter::Proceed(ticket) => self.held.put(i, ticket.0),
@@ -98,8 +91,7 @@ impl<A: Held> Track<A> {
                 self.expect_hedge(i, after);
             }
             Enter::Reject(reason) => {
-                *refused = Some(Rejected::new(policy.name(), reason));
-                return Admitted::No;
+                return Admitted::No(Rejected::new(policy.name(), reason));
             }
             other => return Admitted::Not(other),
         }
@@ -111,15 +103,14 @@ impl<A: Held> Track<A> {
         &mut self,
         stack: &S,
         call: &Call<'_>,
-        refused: &mut Option<Rejected>,
     ) -> Inward {
         let mut i = self.held.len();
         while i < stack.depth() {
-            match stack.admit(i, self, call, refused) {
+            match stack.admit(i, self, call) {
                 Admitted::Yes => {}
-                Admitted::No => return Inward::Refused,
+                Admitted::No(r) => return Inward::Refused(r),
                 Admitted::Not(yet) => {
-                    if let Some(stop) = self.detour(stack, i, yet, call, refused) {
+                    if let Some(stop) = self.detour(stack, i, yet, call) {
                         return stop;
                     }
                 }
@@ -224,13 +215,13 @@ impl<A: Held> Track<A> {
         until: Option<Instant>,
         call: &Call<'_>,
     ) -> Inward {
-        if self.phase != Phase::Waiting {
-            self.since = Some(call.now());
+        let begins = self.phase != Phase::Waiting;
+        self.deadlines.wait(until, begins, call);
+        if begins {
             let at_most = until.map(|at| at.saturating_duration_since(call.now()));
             call.emit(Event::Waiting { policy, at_most });
         }
         self.phase = phase;
-        self.until = until;
         Inward::Park
     }
 
@@ -242,7 +233,6 @@ impl<A: Held> Track<A> {
         i: usize,
         entered: Enter,
         call: &Call<'_>,
-        refused: &mut Option<Rejected>,
     ) -> Option<Inward> {
         match entered {
             Enter::Proceed(ticket) => self.held.put(i, ticket.0),
@@ -262,8 +252,7 @@ impl<A: Held> Track<A> {
                     self.held.take(i);
                     stack.at(i).exit(ticket, &Outcome::Unused, call);
                     let reason = Reason::DeadlineTooClose { wait };
-                    *refused = Some(Rejected::new(stack.at(i).name(), reason));
-                    return Some(Inward::Refused);
+                    return Some(Inward::Refused(Rejected::new(stack.at(i).name(), reason)));
                 }
                 self.held.put(i, ticket.0);
                 return Some(self.park(Phase::Delayed, stack.at(i).name(), Some(until), call));
@@ -273,8 +262,7 @@ impl<A: Held> Track<A> {
                 return Some(self.park(Phase::Waiting, stack.at(i).name(), until, call));
             }
             Enter::Reject(reason) => {
-                *refused = Some(Rejected::new(stack.at(i).name(), reason));
-                return Some(Inward::Refused);
+                return Some(Inward::Refused(Rejected::new(stack.at(i).name(), reason)));
             }
         }
         None
@@ -318,8 +306,9 @@ impl<A: Held> Track<A> {
         self.phase = Phase::Enter;
         if let Some(until) = until.flatten() {
             self.phase = Phase::Delayed;
-            self.until = Some(until);
-            self.since = None;
+            // Of a wait that was cut off before; a backoff is not told as one.
+            self.deadlines.take_since();
+            self.deadlines.wait(Some(until), false, call);
         }
         call.emit(Event::RetryScheduled {
             policy: policy.name(),
@@ -339,7 +328,9 @@ impl<A: Held> Track<A> {
         let i = self.held.len().saturating_sub(1);
         match self.phase {
             // At equal instants a wait ends before a deadline cuts it off.
-            Phase::Delayed if fired && self.until.is_none_or(|until| until <= call.now()) => {
+            Phase::Delayed
+                if fired && self.deadlines.until().is_some_and(|at| at <= call.now()) =>
+            {
                 // Where the task was not polled for long, a deadline may be over too: then nothing
                 // is sent any more.
                 if let cut @ Woken::Cut(..) = self.expired(stack, call) {
@@ -376,14 +367,10 @@ impl<A: Held> Track<A> {
                     self.held.take(i);
                     stack.at(i).exit(old, &Outcome::Unused, call);
                 }
-                let mut refused = None;
-                match self.detour(stack, i, answer, call, &mut refused) {
+                match self.detour(stack, i, answer, call) {
                     None => return Woken::Go,
-                    Some(_) => {
-                        if let Some(r) = refused {
-                            return Woken::Refused(r);
-                        }
-                    }
+                    Some(Inward::Refused(r)) => return Woken::Refused(r),
+                    Some(_) => {}
                 }
             }
             _ => {}
@@ -401,7 +388,7 @@ impl<A: Held> Track<A> {
         i: usize,
         call: &Call<'_>,
     ) {
-        if let Some(since) = self.since.take()
+        if let Some(since) = self.deadlines.take_since()
             && call.is_observed()
         {
             let waited = call.now().saturating_duration_since(since);
