@@ -87,7 +87,7 @@ fn request(method: &str, shop: &str, path: &str) -> Result<reqwest::Request, Box
 
 fn tell(_: Name, event: &Event<'_>) {
     match event {
-        Event::AttemptEnded { attempt, class } => println!("  attempt {attempt}: {class:?}"),
+        Event::AttemptEnded { attempt, class, .. } => println!("  attempt {attempt}: {class:?}"),
         Event::TimedOut { policy, .. } => println!("  cut off by {policy:?}"),
         Event::RetryScheduled { after, .. } => println!("  again in {after:.0?}"),
         Event::StateChanged { from, to, .. } => println!("  the breaker: {from:?} to {to:?}"),

@@ -99,7 +99,7 @@ async fn server_side() -> Result<(), BoxError> {
 
 fn tell(_: Name, event: &Event<'_>) {
     match event {
-        Event::AttemptEnded { attempt, class } => println!("  attempt {attempt}: {class:?}"),
+        Event::AttemptEnded { attempt, class, .. } => println!("  attempt {attempt}: {class:?}"),
         Event::RetryScheduled { after, .. } => println!("  again in {after:.0?}"),
         _ => {}
     }

@@ -56,6 +56,7 @@ pub enum Class {
 
 /// Whether a request may be sent again, decided from the request before it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Replay {
     /// Sent once, whatever happens: a streaming body, [`run_once`](crate::Pipeline::run_once).
     Never,

@@ -47,6 +47,7 @@ use std::{panic::AssertUnwindSafe, time::Duration};
 #[non_exhaustive]
 pub enum Event<'a> {
     /// A policy makes the call wait: in a bulkhead's line, or for a rate limit's turn.
+    #[non_exhaustive]
     Waiting {
         /// The policy.
         policy: Name,
@@ -54,6 +55,7 @@ pub enum Event<'a> {
         at_most: Option<Duration>,
     },
     /// The wait is over and the call goes on inward.
+    #[non_exhaustive]
     Waited {
         /// The policy.
         policy: Name,
@@ -61,6 +63,7 @@ pub enum Event<'a> {
         waited: Duration,
     },
     /// One attempt ended with an answer of the operation.
+    #[non_exhaustive]
     AttemptEnded {
         /// How many attempts of this call have reached the operation, this one included: 1 for the
         /// first. A service that failed to become ready was not reached.
@@ -69,6 +72,7 @@ pub enum Event<'a> {
         class: Class,
     },
     /// A deadline has passed, and the attempt or the wait under way was dropped.
+    #[non_exhaustive]
     TimedOut {
         /// The timeout's name.
         policy: Name,
@@ -77,6 +81,7 @@ pub enum Event<'a> {
         running: bool,
     },
     /// Another attempt will be made.
+    #[non_exhaustive]
     RetryScheduled {
         /// The policy that asked for it.
         policy: Name,
@@ -84,6 +89,7 @@ pub enum Event<'a> {
         after: Duration,
     },
     /// Another attempt would have been in order and was not made; the last answer stands.
+    #[non_exhaustive]
     GaveUp {
         /// The policy.
         policy: Name,
@@ -91,6 +97,7 @@ pub enum Event<'a> {
         why: GaveUp,
     },
     /// One more attempt was started beside those under way.
+    #[non_exhaustive]
     Hedged {
         /// The hedge.
         policy: Name,
@@ -100,6 +107,7 @@ pub enum Event<'a> {
     /// A policy refused; also told of a refusal that another policy then retries.
     Rejected(&'a Rejected),
     /// A circuit breaker changed its state.
+    #[non_exhaustive]
     StateChanged {
         /// The breaker.
         policy: Name,
@@ -113,6 +121,7 @@ pub enum Event<'a> {
         sequence: u64,
     },
     /// A failed call was answered with the last good answer.
+    #[non_exhaustive]
     ServedStale {
         /// The [`LastKnownGood`](crate::value::LastKnownGood) it came from.
         policy: Name,
@@ -120,6 +129,7 @@ pub enum Event<'a> {
         age: Duration,
     },
     /// A saga scope undid a step, failed to (it will try again), or had to leave it.
+    #[non_exhaustive]
     Undo {
         /// The scope's name.
         scope: Name,
@@ -137,6 +147,7 @@ pub enum Event<'a> {
     /// it is opened anew.
     #[cfg(feature = "saga")]
     #[cfg_attr(docsrs, doc(cfg(feature = "saga")))]
+    #[non_exhaustive]
     StoreClosed {
         /// Why.
         cause: &'a crate::saga::StoreError,
@@ -163,11 +174,13 @@ pub enum GaveUp {
 #[non_exhaustive]
 pub enum UndoOutcome<'a> {
     /// It is undone.
+    #[non_exhaustive]
     Undone {
         /// Which try it was; the first is 1.
         attempts: u32,
     },
     /// It failed and will be tried again.
+    #[non_exhaustive]
     Retrying {
         /// Which try failed; the first is 1.
         attempt: u32,
@@ -175,6 +188,7 @@ pub enum UndoOutcome<'a> {
         error: &'a str,
     },
     /// It stays applied, or may: nobody tries any more.
+    #[non_exhaustive]
     Left {
         /// How often it was tried. 0: not at all.
         attempts: u32,

@@ -105,6 +105,8 @@ let catalog = Pipeline::builder("catalog")
 mod label;
 #[cfg(feature = "metrics")]
 mod metrics;
+#[cfg(all(test, feature = "metrics", feature = "saga", feature = "tracing"))]
+mod tests;
 #[cfg(feature = "tracing")]
 mod tracing;
 

@@ -93,7 +93,7 @@ fn of(product: &str) -> LevelRequest {
 
 fn tell(_: Name, event: &Event<'_>) {
     match event {
-        Event::AttemptEnded { attempt, class } => println!("  attempt {attempt}: {class:?}"),
+        Event::AttemptEnded { attempt, class, .. } => println!("  attempt {attempt}: {class:?}"),
         Event::TimedOut { policy, .. } => println!("  cut off by {policy:?}"),
         Event::RetryScheduled { after, .. } => println!("  again in {after:.0?}"),
         _ => {}

@@ -20,8 +20,7 @@ pub struct SagaEvent<'a> {
 }
 
 impl<'a> SagaEvent<'a> {
-    /// For observers' tests.
-    pub fn new(id: SagaId, name: &'a str, key: &'a str, kind: SagaEventKind<'a>) -> Self {
+    pub(crate) fn new(id: SagaId, name: &'a str, key: &'a str, kind: SagaEventKind<'a>) -> Self {
         SagaEvent {
             id,
             name,
@@ -41,6 +40,7 @@ pub enum SagaEventKind<'a> {
     /// there is a place for it now.
     Resumed,
     /// One attempt of a step has ended.
+    #[non_exhaustive]
     AttemptEnded {
         /// The operation.
         op: u32,
@@ -52,6 +52,7 @@ pub enum SagaEventKind<'a> {
         failure: Option<FailureKind>,
     },
     /// A step, or its compensation, waits before the next attempt.
+    #[non_exhaustive]
     Waiting {
         /// The operation.
         op: u32,
@@ -65,6 +66,7 @@ pub enum SagaEventKind<'a> {
         undo: bool,
     },
     /// A compensation has succeeded.
+    #[non_exhaustive]
     Undone {
         /// The operation.
         op: u32,
@@ -74,6 +76,7 @@ pub enum SagaEventKind<'a> {
         attempt: u32,
     },
     /// One attempt of a compensation has failed.
+    #[non_exhaustive]
     UndoFailed {
         /// The operation.
         op: u32,
@@ -85,6 +88,7 @@ pub enum SagaEventKind<'a> {
         error: &'a str,
     },
     /// It is parked, and waits for an operator.
+    #[non_exhaustive]
     Stuck {
         /// What kind of trouble.
         kind: StuckKind,
@@ -92,6 +96,7 @@ pub enum SagaEventKind<'a> {
         why: &'a str,
     },
     /// It has ended; the status is a final one.
+    #[non_exhaustive]
     Ended {
         /// How.
         status: Status,

@@ -11,6 +11,7 @@ use std::{fmt, time::Duration};
 pub enum Advice {
     /// A limit stands outside the hedge: the hedge's further attempts pass it uncounted. Put it
     /// inside.
+    #[non_exhaustive]
     LimitOutsideHedge {
         /// The limit.
         limit: Name,
@@ -19,11 +20,13 @@ pub enum Advice {
     },
     /// The only timeouts stand inside the retry: each attempt is bounded and the whole call is not.
     /// Add one outside, or a longest elapsed time to the retry.
+    #[non_exhaustive]
     NoTotalTimeout {
         /// The retry.
         retry: Name,
     },
     /// A timeout stands inside another that is not longer: it can never fire.
+    #[non_exhaustive]
     TimeoutNeverFires {
         /// The inner one.
         inner: Name,
@@ -31,6 +34,7 @@ pub enum Advice {
         outer: Name,
     },
     /// A retry stands inside another: their attempts multiply.
+    #[non_exhaustive]
     RetriesMultiply {
         /// The inner one.
         inner: Name,
@@ -38,6 +42,7 @@ pub enum Advice {
         outer: Name,
     },
     /// A breaker stands outside the retry: it sees a whole run of attempts as one call.
+    #[non_exhaustive]
     BreakerOutsideRetry {
         /// The breaker.
         breaker: Name,

@@ -356,6 +356,7 @@ impl<App> fmt::Debug for Engine<App> {
 pub enum SignalError {
     /// A name or key is empty or too long.
     #[error("{field} has 1 to 255 bytes; this one has {bytes}")]
+    #[non_exhaustive]
     Key {
         /// Which.
         field: &'static str,
@@ -364,6 +365,7 @@ pub enum SignalError {
     },
     /// It is too large.
     #[error("signal `{name}` is {bytes} bytes, at most {most} are allowed (max_payload)")]
+    #[non_exhaustive]
     TooLarge {
         /// The signal.
         name: &'static str,

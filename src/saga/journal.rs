@@ -23,6 +23,8 @@
 //! ```
 mod reading;
 mod row;
+#[cfg(test)]
+mod samples;
 mod view;
 
 pub(crate) use reading::{Read, Reading};
@@ -49,6 +51,7 @@ pub const FORMAT: u16 = 1;
 pub enum Event {
     /// The first event of a saga, and of each run that [`continue_as`](super::Flow::continue_as)
     /// begins.
+    #[non_exhaustive]
     Started {
         /// The format of this journal.
         v: u16,
@@ -68,6 +71,7 @@ pub enum Event {
         first_op: u32,
     },
     /// The intent of a step. Durable before its action starts.
+    #[non_exhaustive]
     Step {
         /// Its number.
         op: u32,
@@ -80,6 +84,7 @@ pub enum Event {
         pivot: bool,
     },
     /// The step was applied.
+    #[non_exhaustive]
     Done {
         /// The step.
         op: u32,
@@ -90,6 +95,7 @@ pub enum Event {
         attempt: u32,
     },
     /// The step is given up.
+    #[non_exhaustive]
     Failed {
         /// The step.
         op: u32,
@@ -102,6 +108,7 @@ pub enum Event {
         attempt: u32,
     },
     /// The saga sleeps until `at`, UTC ms.
+    #[non_exhaustive]
     Timer {
         /// Its number.
         op: u32,
@@ -109,11 +116,13 @@ pub enum Event {
         at: i64,
     },
     /// The timer has fired.
+    #[non_exhaustive]
     Fired {
         /// The timer.
         op: u32,
     },
     /// The saga waits for a signal.
+    #[non_exhaustive]
     Wait {
         /// Its number.
         op: u32,
@@ -124,6 +133,7 @@ pub enum Event {
         until: Option<i64>,
     },
     /// A signal came in. It goes to the wait that has waited longest for its name, now or later.
+    #[non_exhaustive]
     Signal {
         /// The sender's key for it: the same one is taken once.
         id: String,
@@ -133,16 +143,19 @@ pub enum Event {
         body: Raw,
     },
     /// A wait's time is up.
+    #[non_exhaustive]
     TimedOut {
         /// The wait.
         op: u32,
     },
     /// The saga has let a wait go (it lost a race): its signal stays for the next one.
+    #[non_exhaustive]
     Unwait {
         /// The wait.
         op: u32,
     },
     /// The saga reached a changed place of its code with the change in it.
+    #[non_exhaustive]
     Patch {
         /// Its number.
         op: u32,
@@ -150,6 +163,7 @@ pub enum Event {
         name: String,
     },
     /// A step, or its compensation, is tried again; written before waits of five seconds and more.
+    #[non_exhaustive]
     Retry {
         /// The step.
         op: u32,
@@ -173,6 +187,7 @@ pub enum Event {
         left: bool,
     },
     /// The intent of a child saga.
+    #[non_exhaustive]
     Child {
         /// Its number.
         op: u32,
@@ -188,6 +203,7 @@ pub enum Event {
         cmd: Raw,
     },
     /// The saga has a step undone while it goes forward.
+    #[non_exhaustive]
     UndoAsked {
         /// Its number.
         op: u32,
@@ -195,11 +211,13 @@ pub enum Event {
         target: u32,
     },
     /// The step is compensated.
+    #[non_exhaustive]
     Undone {
         /// The step.
         op: u32,
     },
     /// Someone wants the saga given up, or its deadline does. It is, unless it gets past its pivot first.
+    #[non_exhaustive]
     Cancelled {
         /// Who.
         by: String,
@@ -207,6 +225,7 @@ pub enum Event {
         note: String,
     },
     /// The saga goes backward from here, and never forward again.
+    #[non_exhaustive]
     Abort {
         /// Why.
         reason: String,
@@ -218,6 +237,7 @@ pub enum Event {
         note: Option<String>,
     },
     /// An operator takes a compensation as settled that was not made.
+    #[non_exhaustive]
     Skipped {
         /// The step.
         op: u32,
@@ -227,6 +247,7 @@ pub enum Event {
         note: String,
     },
     /// An operator says what became of a step.
+    #[non_exhaustive]
     Settled {
         /// The step.
         op: u32,
@@ -238,6 +259,7 @@ pub enum Event {
         note: String,
     },
     /// The saga is parked.
+    #[non_exhaustive]
     Stuck {
         /// Why, for the person who reads it.
         why: String,
@@ -248,6 +270,7 @@ pub enum Event {
         op: Option<u32>,
     },
     /// Back to work.
+    #[non_exhaustive]
     Resumed {
         /// Who; `engine` where fitting code turned up.
         by: String,
@@ -255,6 +278,7 @@ pub enum Event {
         note: String,
     },
     /// An operator has ended it as it stands.
+    #[non_exhaustive]
     Forced {
         /// Who.
         by: String,
@@ -262,13 +286,16 @@ pub enum Event {
         note: String,
     },
     /// Wholly done.
+    #[non_exhaustive]
     Finished {
         /// What it answered.
         out: Raw,
     },
     /// This run is done; the next begins in the same row.
+    #[non_exhaustive]
     Continued {},
     /// Wholly undone.
+    #[non_exhaustive]
     Compensated {
         /// Why it was given up.
         reason: String,
@@ -280,6 +307,7 @@ pub enum Event {
 
 /// The saga and the operation that a child belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Parent {
     /// The parent's name.
     pub saga: String,

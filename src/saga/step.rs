@@ -121,6 +121,7 @@ pub trait Step<App: 'static>: Payload + Sync {
 
 /// What a participant says about an attempt whose outcome is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict<T> {
     /// It was applied, and answered this.
     Applied(T),

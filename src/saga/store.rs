@@ -26,20 +26,23 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! # }).unwrap();
 //! ```
+mod asked;
 pub mod conformance;
 mod error;
 mod memory;
 mod query;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+mod told;
 
+pub use asked::{Append, Claim, Letter, NewSaga, Next};
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use query::{Counts, Expired, Query, Summary};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
+pub use told::{Claimed, Claims, Created, Mail, Posted};
 
-use super::journal::Row;
 use std::{fmt, future::Future, pin::Pin};
 
 /// A boxed future, for a trait that is used as an object.
@@ -81,7 +84,7 @@ pub enum Status {
 
 impl Status {
     /// All of them; the place is the number in a database.
-    pub const ALL: [Status; 7] = [
+    pub const ALL: &'static [Status] = &[
         Status::Running,
         Status::Waiting,
         Status::Stuck,
@@ -114,179 +117,6 @@ impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
-}
-
-/// A saga to be written down for the first time.
-#[derive(Clone, Debug)]
-pub struct NewSaga {
-    /// Its registered name.
-    pub name: String,
-    /// The caller's key. Name and key together are unique while the saga is kept.
-    pub key: String,
-    /// The version of its code.
-    pub version: u32,
-    /// 128 random bits: what its step keys and checksums begin with.
-    pub uid: [u8; 16],
-    /// Its first row: seq 0, epoch 1.
-    pub row: Row,
-    /// What comes after it.
-    pub next: Next,
-    /// Its owner from the start, with [`Next::Keep`].
-    pub owner: Owner,
-}
-
-/// What [`Store::create`] found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Created {
-    /// It is new.
-    New {
-        /// Its number. Its epoch is 1.
-        id: SagaId,
-        /// Whether signals have been waiting for it.
-        mail: bool,
-    },
-    /// The name and key are taken; nothing was written.
-    Exists {
-        /// By this one.
-        id: SagaId,
-    },
-}
-
-/// A row to add.
-#[derive(Clone, Debug)]
-pub struct Append {
-    /// The saga.
-    pub id: SagaId,
-    /// The row, with the seq it takes and the epoch it was claimed in.
-    pub row: Row,
-    /// What comes after it.
-    pub next: Next,
-    /// Signals that are in this row now: they leave the inbox, their ids stay.
-    pub consumed: Vec<i64>,
-    /// Signals to other sagas that leave with this row.
-    pub letters: Vec<Letter>,
-    /// Rows between the first one and this one are of earlier runs and go.
-    pub new_run: bool,
-    /// The saga has made progress since it was claimed: its [crashes](Claimed::crashes) count from
-    /// 0 again.
-    pub clear_crashes: bool,
-}
-
-/// What comes after a row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// Its owner goes on. The fast way: only the row is written.
-    Keep,
-    /// It has no owner and can be claimed when due, UTC ms; with `None`, when a signal comes. With
-    /// unread mail it is due at once.
-    Leave {
-        /// Running where it only waits for a place in an engine, else waiting.
-        status: Status,
-        /// When.
-        due: Option<i64>,
-    },
-    /// It is parked, with the reason that operators search by.
-    Park {
-        /// The reason.
-        reason: String,
-    },
-    /// It has ended.
-    End {
-        /// How; final.
-        status: Status,
-    },
-}
-
-/// Which sagas to claim.
-#[derive(Clone, Debug)]
-pub struct Claim {
-    /// For whom.
-    pub owner: Owner,
-    /// Due by then, UTC ms.
-    pub now: i64,
-    /// How many at most. Their journals are loaded, so this bounds memory.
-    pub limit: usize,
-    /// Not these names, which have no room.
-    pub except: Vec<String>,
-}
-
-/// What a claim found.
-#[derive(Clone, Debug, Default)]
-pub struct Claims {
-    /// The sagas, now owned: epoch raised by one, status running.
-    pub sagas: Vec<Claimed>,
-    /// When the next one that is not excepted will be due, UTC ms; in the past where there are more
-    /// than the limit.
-    pub next_due: Option<i64>,
-}
-
-/// A saga with its journal.
-#[derive(Clone, Debug)]
-pub struct Claimed {
-    /// Its number.
-    pub id: SagaId,
-    /// Its registered name.
-    pub name: String,
-    /// The caller's key.
-    pub key: String,
-    /// The version of its code.
-    pub version: u32,
-    /// Its 128 random bits.
-    pub uid: [u8; 16],
-    /// The epoch, raised by the claim.
-    pub epoch: u32,
-    /// How it stood before.
-    pub status: Status,
-    /// How often its owner has died since it made progress.
-    pub crashes: u32,
-    /// Whether the last time it was running [alone](Store::run_alone).
-    pub crashed_alone: bool,
-    /// When it was created, UTC ms.
-    pub created: i64,
-    /// Rows of the present run, by seq.
-    pub rows: Vec<Row>,
-}
-
-/// A signal on its way to a saga, which need not exist yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Letter {
-    /// The saga's name.
-    pub saga: String,
-    /// The saga's key.
-    pub key: String,
-    /// The sender's key for it: the same one is taken once while it is kept.
-    pub id: String,
-    /// The signal's name.
-    pub name: String,
-    /// JSON text.
-    pub body: String,
-    /// When it was sent, UTC ms.
-    pub at: i64,
-}
-
-/// What became of a letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Posted {
-    /// It is in the inbox. The saga's number, where it exists.
-    New(Option<SagaId>),
-    /// It has been there before; nothing was written.
-    Duplicate,
-    /// The saga has ended; nothing was written.
-    Ended,
-}
-
-/// A signal in the inbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mail {
-    /// Its place in the order of arrival.
-    pub arrival: i64,
-    /// The sender's key for it.
-    pub id: String,
-    /// The signal's name.
-    pub name: String,
-    /// JSON text.
-    pub body: String,
 }
 
 /// Everything the engine asks of a database. `Ok` means durable.

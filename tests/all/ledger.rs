@@ -278,7 +278,11 @@ fn a_newer_file_is_refused_and_left_as_it_is() {
     let error = Ledger::create_tables(&db).unwrap_err();
     assert!(matches!(
         error,
-        LedgerError::NewerSchema { found: 2, known: 1 }
+        LedgerError::NewerSchema {
+            found: 2,
+            known: 1,
+            ..
+        }
     ));
     assert_eq!(
         error.to_string(),

@@ -26,15 +26,9 @@ fn row(seq: u32, epoch: u32, at: i64) -> Row {
 }
 
 fn new_saga(name: &str, key: &str, next: Next, at: i64) -> NewSaga {
-    NewSaga {
-        name: name.into(),
-        key: key.into(),
-        version: 1,
-        uid: UID,
-        row: row(0, 1, at),
-        next,
-        owner: ME,
-    }
+    let mut new = NewSaga::new(name, key, UID, row(0, 1, at), ME);
+    new.next = next;
+    new
 }
 
 async fn create(store: &dyn Store, key: &str) -> SagaId {
@@ -45,24 +39,12 @@ async fn create(store: &dyn Store, key: &str) -> SagaId {
 }
 
 fn append(id: SagaId, row: Row, next: Next) -> Append {
-    Append {
-        id,
-        row,
-        next,
-        consumed: Vec::new(),
-        letters: Vec::new(),
-        new_run: false,
-        clear_crashes: false,
-    }
+    Append::new(id, row, next)
 }
 
 fn letter(saga: &str, key: &str, id: &str) -> Letter {
-    Letter {
-        saga: saga.into(),
-        key: key.into(),
-        id: id.into(),
-        name: "paid".into(),
-        body: "true".into(),
-        at: 5,
-    }
+    let mut letter = Letter::new(saga, key, id, "paid");
+    letter.body = "true".into();
+    letter.at = 5;
+    letter
 }

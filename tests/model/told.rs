@@ -31,13 +31,19 @@ pub enum Told {
 impl Told {
     pub fn of(event: &Event<'_>) -> Told {
         match *event {
-            Event::Waiting { policy, at_most } => Told::Waiting(policy, at_most),
-            Event::Waited { policy, waited } => Told::Waited(policy, waited),
-            Event::AttemptEnded { attempt, class } => Told::AttemptEnded(attempt, class),
-            Event::TimedOut { policy, running } => Told::TimedOut(policy, running),
-            Event::RetryScheduled { policy, after } => Told::RetryScheduled(policy, after),
-            Event::GaveUp { policy, why } => Told::GaveUp(policy, why),
-            Event::Hedged { policy, attempts } => Told::Hedged(policy, attempts),
+            Event::Waiting {
+                policy, at_most, ..
+            } => Told::Waiting(policy, at_most),
+            Event::Waited { policy, waited, .. } => Told::Waited(policy, waited),
+            Event::AttemptEnded { attempt, class, .. } => Told::AttemptEnded(attempt, class),
+            Event::TimedOut {
+                policy, running, ..
+            } => Told::TimedOut(policy, running),
+            Event::RetryScheduled { policy, after, .. } => Told::RetryScheduled(policy, after),
+            Event::GaveUp { policy, why, .. } => Told::GaveUp(policy, why),
+            Event::Hedged {
+                policy, attempts, ..
+            } => Told::Hedged(policy, attempts),
             Event::Rejected(r) => Told::Rejected(*r),
             Event::StateChanged {
                 policy,
@@ -45,6 +51,7 @@ impl Told {
                 to,
                 cause,
                 sequence,
+                ..
             } => Told::StateChanged(policy, from, to, cause, sequence),
             ref other => Told::Unexpected(format!("{other:?}")),
         }

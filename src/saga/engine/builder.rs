@@ -260,7 +260,7 @@ impl<App: Send + Sync + 'static> Builder<App> {
     /// let log = told.clone();
     /// let mut b = Engine::builder((), MemoryStore::new());
     /// b.observer(move |_: Name, event: &Event<'_>| {
-    ///     if let Event::Saga(saga) = event && let SagaEventKind::Ended { status } = saga.kind {
+    ///     if let Event::Saga(saga) = event && let SagaEventKind::Ended { status, .. } = saga.kind {
     ///         log.lock().unwrap().push(format!("{} {}: {status}", saga.name, saga.key));
     ///     }
     /// });

@@ -25,12 +25,14 @@ pub struct Handle<Out> {
 pub enum SagaError {
     /// It was given up, and everything it had attempted is undone.
     #[error("the saga was undone: {reason}")]
+    #[non_exhaustive]
     Compensated {
         /// Why it was given up.
         reason: String,
     },
     /// It was given up, and what it had attempted is undone but for what an operator has skipped.
     #[error("the saga was undone except for {}: {reason}", exceptions.join(", "))]
+    #[non_exhaustive]
     CompensatedWithExceptions {
         /// Why it was given up.
         reason: String,
@@ -39,6 +41,7 @@ pub enum SagaError {
     },
     /// It is parked and waits for an operator; it has not ended. Ask again later.
     #[error("the saga is stuck ({}) and waits for an operator: {why}", kind.as_str())]
+    #[non_exhaustive]
     Stuck {
         /// What kind of trouble.
         kind: StuckKind,
@@ -47,6 +50,7 @@ pub enum SagaError {
     },
     /// An operator has ended it as it stood.
     #[error("the saga was ended by force: {note}")]
+    #[non_exhaustive]
     Forced {
         /// The operator's note.
         note: String,

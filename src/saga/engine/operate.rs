@@ -65,6 +65,7 @@ pub enum Refused {
     #[error(
         "{why}; a damaged saga can only be ended by force (force_end), after a look at what its steps have done"
     )]
+    #[non_exhaustive]
     Damaged {
         /// What is wrong with it, and where.
         why: String,
@@ -77,6 +78,7 @@ pub enum Refused {
     NotFound(SagaId),
     /// The operation cannot be treated so.
     #[error("operation {op} cannot be {what}: {why}")]
+    #[non_exhaustive]
     Operation {
         /// Its number.
         op: u32,
@@ -87,12 +89,14 @@ pub enum Refused {
     },
     /// The note or the author is empty.
     #[error("the {field} is empty; every command is kept with who gave it and why")]
+    #[non_exhaustive]
     Unsigned {
         /// Which.
         field: &'static str,
     },
     /// The note or the author is too long to keep.
     #[error("the {field} is {bytes} bytes, at most {most} are kept")]
+    #[non_exhaustive]
     TooLong {
         /// Which.
         field: &'static str,
@@ -103,6 +107,7 @@ pub enum Refused {
     },
     /// A page of no sagas, or of too many.
     #[error("a page has 1 to {most} sagas; {limit} were asked for")]
+    #[non_exhaustive]
     Limit {
         /// What was asked for.
         limit: usize,

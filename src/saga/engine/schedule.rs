@@ -115,8 +115,7 @@ pub(super) async fn take_up_parked(core: Arc<Core>) {
             statuses: vec![Status::Stuck],
             reason_contains: Some(prefix.clone()),
             after,
-            limit: BATCH,
-            ..Query::default()
+            ..Query::new(BATCH)
         };
         let found = match core.heard(core.store.list(query).await) {
             Ok(found) => found,

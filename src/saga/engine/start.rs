@@ -37,6 +37,7 @@ pub enum StartError {
     #[error(
         "saga `{name}` with key `{key}` exists with another input; use another key, or the same input"
     )]
+    #[non_exhaustive]
     Conflict {
         /// The saga's name.
         name: String,
@@ -49,6 +50,7 @@ pub enum StartError {
     #[error(
         "saga `{name}` version {version} is not registered with this engine; register it with the builder"
     )]
+    #[non_exhaustive]
     Unregistered {
         /// The saga's name.
         name: String,
@@ -57,6 +59,7 @@ pub enum StartError {
     },
     /// The key is empty or too long.
     #[error("a saga's key has 1 to 255 bytes; this one has {bytes}")]
+    #[non_exhaustive]
     Key {
         /// Its length.
         bytes: usize,
@@ -65,6 +68,7 @@ pub enum StartError {
     #[error(
         "the input of saga `{name}` is {bytes} bytes, at most {most} are allowed (max_payload)"
     )]
+    #[non_exhaustive]
     TooLarge {
         /// The saga's name.
         name: String,
@@ -75,6 +79,7 @@ pub enum StartError {
     },
     /// The input cannot be written as JSON.
     #[error("the input of saga `{name}` cannot be encoded: {why}")]
+    #[non_exhaustive]
     Input {
         /// The saga's name.
         name: String,

@@ -15,6 +15,7 @@ pub enum IdempotencyError {
          write, in a folder that it may write",
         path.display()
     )]
+    #[non_exhaustive]
     Open {
         /// The file.
         path: PathBuf,
@@ -26,6 +27,7 @@ pub enum IdempotencyError {
         "`{}` is another application's database; give the keys a file of their own",
         path.display()
     )]
+    #[non_exhaustive]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -36,6 +38,7 @@ pub enum IdempotencyError {
          run the newer release on this file",
         path.display()
     )]
+    #[non_exhaustive]
     NewerSchema {
         /// The file.
         path: PathBuf,

@@ -7,6 +7,7 @@ use std::fmt;
 /// `epoch`, `at` (each little-endian) and the body, so a changed bit in any of them is noticed, and
 /// so is a row of another saga.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Row {
     /// Its place in the journal, from 0, without gaps.
     pub seq: u32,
@@ -45,6 +46,17 @@ impl Row {
         })
     }
 
+    /// One as a store has kept it.
+    pub fn kept(seq: u32, epoch: u32, at: i64, sum: u32, body: Vec<u8>) -> Row {
+        Row {
+            seq,
+            epoch,
+            at,
+            sum,
+            body,
+        }
+    }
+
     /// The events in it.
     ///
     /// # Errors
@@ -65,6 +77,7 @@ impl Row {
 
 /// A journal row that cannot be trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Damage {
     /// Its place in the journal.
     pub seq: u32,

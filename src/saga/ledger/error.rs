@@ -19,6 +19,7 @@ pub enum LedgerError {
         "the {what} that `seawall_ledger` keeps for key `{key}` of action `{action}` cannot be \
          read; run the release that wrote it, or mend the row by hand"
     )]
+    #[non_exhaustive]
     Unreadable {
         /// The ledger's action.
         action: &'static str,
@@ -34,6 +35,7 @@ pub enum LedgerError {
         "the ledger's tables are of version {found}, and this release knows versions up to \
          {known}; run the newer release on this file"
     )]
+    #[non_exhaustive]
     NewerSchema {
         /// The version of the file.
         found: i64,

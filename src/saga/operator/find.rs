@@ -36,8 +36,7 @@ impl Find {
     pub fn of(statuses: impl IntoIterator<Item = Status>) -> Self {
         let query = Query {
             statuses: statuses.into_iter().collect(),
-            limit: 100,
-            ..Query::default()
+            ..Query::new(100)
         };
         Find {
             query,
@@ -57,7 +56,12 @@ impl Find {
 
     /// Those that have not ended.
     pub fn unfinished() -> Self {
-        Find::of(Status::ALL.into_iter().filter(|status| !status.is_final()))
+        Find::of(
+            Status::ALL
+                .iter()
+                .copied()
+                .filter(|status| !status.is_final()),
+        )
     }
 
     /// Of this registered name.

@@ -24,11 +24,13 @@ pub enum StepOutcome {
     /// It ran and has no compensation.
     Ran,
     /// Its compensation has worked.
+    #[non_exhaustive]
     Undone {
         /// At which try; the first is 1.
         attempts: u32,
     },
     /// Its compensation has not worked, or was not tried: the step stays applied, or may.
+    #[non_exhaustive]
     Left {
         /// How often it was tried.
         attempts: u32,

@@ -15,6 +15,7 @@ pub enum WaitsFor {
     /// An engine that takes it up: there is no place in memory at the moment.
     Engine,
     /// The participant of a step, which is being called.
+    #[non_exhaustive]
     Step {
         /// The operation.
         op: u32,
@@ -24,6 +25,7 @@ pub enum WaitsFor {
         undo: bool,
     },
     /// A policy, which does not let the call of a step through.
+    #[non_exhaustive]
     Policy {
         /// The operation.
         op: u32,
@@ -37,6 +39,7 @@ pub enum WaitsFor {
         undo: bool,
     },
     /// The next attempt of a step.
+    #[non_exhaustive]
     Retry {
         /// The operation.
         op: u32,
@@ -52,6 +55,7 @@ pub enum WaitsFor {
         undo: bool,
     },
     /// A timer.
+    #[non_exhaustive]
     Timer {
         /// The operation.
         op: u32,
@@ -59,6 +63,7 @@ pub enum WaitsFor {
         until_ms: i64,
     },
     /// A signal.
+    #[non_exhaustive]
     Signal {
         /// The operation.
         op: u32,
@@ -68,6 +73,7 @@ pub enum WaitsFor {
         until_ms: Option<i64>,
     },
     /// A child saga's end.
+    #[non_exhaustive]
     Child {
         /// The operation.
         op: u32,
@@ -77,6 +83,7 @@ pub enum WaitsFor {
         key: String,
     },
     /// A person: it is stuck.
+    #[non_exhaustive]
     Operator {
         /// What kind of trouble.
         kind: StuckKind,

@@ -21,6 +21,7 @@ mod operators;
 mod rows;
 
 use super::*;
+use crate::saga::journal::Row;
 
 /// A promise of the [`Store`] trait, and how to see that it is kept.
 #[derive(Clone, Copy)]
@@ -84,6 +85,7 @@ impl fmt::Debug for Promise {
 
 /// A promise that a store has broken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 #[error("the store breaks a promise: {promise}; {seen}")]
 pub struct Broken {
     /// The promise.

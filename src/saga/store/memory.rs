@@ -1,4 +1,5 @@
 use super::*;
+use crate::saga::journal::Row;
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, HashMap},

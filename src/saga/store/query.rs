@@ -2,7 +2,8 @@
 use super::{SagaId, Status};
 
 /// What operators look for. Everything given must hold.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Query {
     /// One of these; any, where empty.
     pub statuses: Vec<Status>,
@@ -18,6 +19,21 @@ pub struct Query {
     pub after: Option<SagaId>,
     /// How many at most.
     pub limit: usize,
+}
+
+impl Query {
+    /// Any sagas, so many at most; for tests of stores. The other fields are set afterwards.
+    pub fn new(limit: usize) -> Self {
+        Query {
+            statuses: Vec::new(),
+            name: None,
+            key_prefix: None,
+            created_before: None,
+            reason_contains: None,
+            after: None,
+            limit,
+        }
+    }
 }
 
 /// A saga in a list.
@@ -96,6 +112,7 @@ pub struct Counts {
 
 /// Which ended sagas to delete, and which letters.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Expired {
     /// Those that ended before, UTC ms. And letters that were sent before, where nobody needs them.
     pub ended_before: i64,
@@ -103,4 +120,15 @@ pub struct Expired {
     pub keep_at_most: Option<u64>,
     /// How many sagas at most in this one batch.
     pub limit: usize,
+}
+
+impl Expired {
+    /// However many are left; for tests of stores. The other field is set afterwards.
+    pub fn new(ended_before: i64, limit: usize) -> Self {
+        Expired {
+            ended_before,
+            keep_at_most: None,
+            limit,
+        }
+    }
 }

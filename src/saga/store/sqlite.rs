@@ -26,7 +26,7 @@
 //!
 //! ```
 //! use seawall::saga::journal::{Event, Row};
-//! use seawall::saga::store::{Created, NewSaga, Next, Owner, Store};
+//! use seawall::saga::store::{Created, NewSaga, Owner, Store};
 //! use seawall::saga::SqliteStore;
 //!
 //! # tokio_test::block_on(async {
@@ -36,15 +36,8 @@
 //! let events: Vec<Event> =
 //!     serde_json::from_str(r#"[{"started":{"v":1,"input":7}}]"#)?;
 //! let uid = [7; 16];
-//! let new = NewSaga {
-//!     name: "place_order".into(),
-//!     key: "order-42".into(),
-//!     version: 1,
-//!     uid,
-//!     row: Row::encode(&uid, 0, 1, 1_700_000_000_000, &events)?,
-//!     next: Next::Keep,
-//!     owner: Owner(1),
-//! };
+//! let row = Row::encode(&uid, 0, 1, 1_700_000_000_000, &events)?;
+//! let new = NewSaga::new("place_order", "order-42", uid, row, Owner(1));
 //! let Created::New { id, .. } = store.create(new).await? else { unreachable!() };
 //! store.close().await;
 //!

@@ -99,11 +99,8 @@ async fn look(store: &SqliteStore, facts: &[Fact]) -> Result<(), String> {
 async fn list(store: &SqliteStore) -> Result<Vec<seawall::saga::store::Summary>, StoreError> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
-        let query = Query {
-            after,
-            limit: 100,
-            ..Query::default()
-        };
+        let mut query = Query::new(100);
+        query.after = after;
         let page = store.list(query).await?;
         let Some(last) = page.last() else {
             return Ok(all);

@@ -41,11 +41,8 @@ fn family(b: &mut Builder<World>, waits: bool, told: &Told) -> SagaRef<(), Strin
 }
 
 async fn kid(stage: &Stage) -> (seawall::saga::SagaId, Status) {
-    let query = Query {
-        name: Some("kid".to_owned()),
-        limit: 9,
-        ..Query::default()
-    };
+    let mut query = Query::new(9);
+    query.name = Some("kid".to_owned());
     let kids = stage.store.list(query).await.unwrap();
     assert_eq!(kids.len(), 1);
     (kids[0].id, kids[0].status)

@@ -109,7 +109,7 @@ impl GateStore {
 fn status(next: &Next) -> Status {
     match next {
         Next::Keep => Status::Running,
-        Next::Leave { status, .. } | Next::End { status } => *status,
+        Next::Leave { status, .. } | Next::End { status, .. } => *status,
         Next::Park { .. } => Status::Stuck,
     }
 }

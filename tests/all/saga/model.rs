@@ -290,13 +290,13 @@ impl World {
                     "a failure past the pivot",
                 )?;
             }
-            Event::UndoAsked { op, target } => {
+            Event::UndoAsked { op, target, .. } => {
                 saga.askers.insert(*op);
                 let step = saga.steps.get_mut(target).ok_or("undo of nothing")?;
                 step.not_before = 0;
                 saga.undo_asked.insert(*target);
             }
-            Event::Undone { op } => {
+            Event::Undone { op, .. } => {
                 let step = saga.steps.get_mut(op).ok_or("undone, never asked for")?;
                 must(step.is_due(), "S4: undone twice, or though clean")?;
                 step.undone = true;
@@ -315,21 +315,21 @@ impl World {
                     step.not_before = 0;
                 }
             }
-            Event::Timer { op, at } => {
+            Event::Timer { op, at, .. } => {
                 saga.timers.insert(*op, *at);
             }
-            Event::Fired { op } => {
+            Event::Fired { op, .. } => {
                 let due = saga.timers.remove(op).ok_or("fired twice")?;
                 must(at >= due, "S28: a timer fired early")?;
             }
             Event::Wait { op, until, .. } => {
                 saga.waits.insert(*op, *until);
             }
-            Event::TimedOut { op } => {
+            Event::TimedOut { op, .. } => {
                 let until = saga.waits.remove(op).flatten().ok_or("no such wait")?;
                 must(at >= until, "S28: a wait ended early")?;
             }
-            Event::Unwait { op } => {
+            Event::Unwait { op, .. } => {
                 must(saga.waits.remove(op).is_some(), "let go, never waited")?;
             }
             Event::Signal { id, .. } => {
@@ -364,7 +364,7 @@ impl World {
                     (step.attempts, step.latest, step.not_before) = (0, 0, 0);
                 }
             }
-            Event::Continued {} => {
+            Event::Continued { .. } => {
                 must(!saga.aborted && !saga.pivoted, "continued too late")?;
                 for (op, step) in std::mem::take(&mut saga.steps) {
                     must(step.settled.is_some(), "continued with a step open")?;

@@ -44,6 +44,7 @@ fn line(event: &Event<'_>) -> String {
             step,
             attempt,
             failure,
+            ..
         } => format!("{step}/{op} attempt {attempt}: {failure:?}"),
         Kind::Waiting {
             op,
@@ -51,21 +52,25 @@ fn line(event: &Event<'_>) -> String {
             policy,
             until_ms: until,
             undo,
+            ..
         } => {
             // Its own hour, from the begin of the clock.
             let minutes = (until - 1_700_000_000_000) / 60_000;
             let undo = if undo { "undo of " } else { "" };
             format!("{undo}{step}/{op} waits until minute {minutes}, {policy:?}")
         }
-        Kind::Undone { op, step, attempt } => format!("{step}/{op} undone by attempt {attempt}"),
+        Kind::Undone {
+            op, step, attempt, ..
+        } => format!("{step}/{op} undone by attempt {attempt}"),
         Kind::UndoFailed {
             op,
             step,
             attempt,
             error,
+            ..
         } => format!("{step}/{op} undo {attempt} failed: {error}"),
-        Kind::Stuck { kind, why } => format!("stuck, {}: {why}", kind.as_str()),
-        Kind::Ended { status } => format!("ended {status}"),
+        Kind::Stuck { kind, why, .. } => format!("stuck, {}: {why}", kind.as_str()),
+        Kind::Ended { status, .. } => format!("ended {status}"),
         other => format!("unexpected {other:?}"),
     };
     format!("{} {}: {what}", saga.name, saga.key)

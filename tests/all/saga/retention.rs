@@ -251,14 +251,9 @@ async fn letters_are_forgotten_in_time(store: impl Store + Clone) {
     engine.drain().await.unwrap();
     drop(engine);
     // As old as they, and of a saga that is there.
-    let unread = Letter {
-        saga: "sum".into(),
-        key: "k".into(),
-        id: "b".into(),
-        name: Word::NAME.into(),
-        body: "10".into(),
-        at: 100 * i64::try_from(DAY).unwrap() * 1000,
-    };
+    let mut unread = Letter::new("sum", "k", "b", Word::NAME);
+    unread.body = "10".into();
+    unread.at = 100 * i64::try_from(DAY).unwrap() * 1000;
     assert_eq!(
         store.inbox_put(unread).await.unwrap(),
         Posted::New(Some(id))

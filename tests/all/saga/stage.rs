@@ -116,12 +116,9 @@ impl Stage {
     }
 
     async fn summary(&self, name: &str, key: &str) -> (Status, Option<String>) {
-        let query = Query {
-            name: Some(name.to_owned()),
-            key_prefix: Some(key.to_owned()),
-            limit: 99,
-            ..Query::default()
-        };
+        let mut query = Query::new(99);
+        query.name = Some(name.to_owned());
+        query.key_prefix = Some(key.to_owned());
         let found = self.store.list(query).await.unwrap();
         let saga = found.iter().find(|saga| saga.key == key).unwrap();
         (saga.status, saga.reason.clone())
@@ -159,11 +156,8 @@ impl Stage {
 
     /// The key of the one saga with that name.
     pub async fn key_of(&self, name: &str) -> String {
-        let query = Query {
-            name: Some(name.to_owned()),
-            limit: 2,
-            ..Query::default()
-        };
+        let mut query = Query::new(2);
+        query.name = Some(name.to_owned());
         let found = self.store.list(query).await.unwrap();
         assert_eq!(found.len(), 1);
         found[0].key.clone()

@@ -112,7 +112,7 @@ async fn what_the_engine_refuses_it_refuses_in_the_answer() {
     let engine = b.build().await.unwrap();
     let mut service = engine.service(slow);
     let long = service.ready().await.unwrap().call(Start::new("", 1)).await;
-    let Err(SagaError::Start(StartError::Key { bytes: 0 })) = long else {
+    let Err(SagaError::Start(StartError::Key { bytes: 0, .. })) = long else {
         panic!("{long:?}");
     };
     engine.drain().await.unwrap();

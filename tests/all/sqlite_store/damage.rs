@@ -7,10 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 fn waits() -> Next {
-    Next::Leave {
-        status: Status::Waiting,
-        due: Some(0),
-    }
+    Next::leave(Status::Waiting, Some(0))
 }
 
 /// Two sagas of three rows, closed.
@@ -49,13 +46,7 @@ async fn after(file: &Path, sagas: [SagaId; 2], sql: &str) -> Vec<u32> {
     let store = SqliteStore::open(file).await.unwrap();
     let noticed = damage(&store, sagas[0]).await;
     assert_eq!(damage(&store, sagas[1]).await, [0; 0], "{sql}");
-    let claim = Claim {
-        owner: ME,
-        now: 0,
-        limit: 9,
-        except: Vec::new(),
-    };
-    let claimed = store.claim(claim).await.unwrap();
+    let claimed = store.claim(Claim::new(ME, 0, 9)).await.unwrap();
     assert_eq!(claimed.sagas.len(), 2, "{sql}");
     store.close().await;
     std::fs::write(file, before).unwrap();
@@ -150,9 +141,7 @@ async fn a_saga_with_a_missing_end_can_be_parked() {
     let store = SqliteStore::open(&file).await.unwrap();
     let saga = store.seize(ME, id).await.unwrap();
     let next = saga.rows.last().unwrap().seq + 1;
-    let park = Next::Park {
-        reason: "row 2 is damaged".into(),
-    };
+    let park = Next::park("row 2 is damaged");
     let parked = append(id, row(next, saga.epoch, 9), park);
     store.append(parked).await.unwrap();
     assert_eq!(store.counts().await.unwrap().stuck, 1);
@@ -177,20 +166,14 @@ async fn a_damaged_page_parks_the_sagas_on_it_and_no_others() {
         .unwrap();
 
     let store = SqliteStore::open(&file).await.unwrap();
-    let claim = Claim {
-        owner: ME,
-        now: 0,
-        limit: 1000,
-        except: Vec::new(),
-    };
-    let claimed = store.claim(claim).await.unwrap().sagas;
+    let claimed = store.claim(Claim::new(ME, 0, 1000)).await.unwrap().sagas;
     assert_eq!(claimed.len(), 200);
     let (mut parked, mut good) = (0, 0);
     for saga in claimed {
         let seq = saga.rows.last().unwrap().seq + 1;
         if saga.rows.iter().any(|row| row.decode(&UID).is_err()) {
             let reason = "it is damaged".to_owned();
-            let park = append(saga.id, row(seq, saga.epoch, 9), Next::Park { reason });
+            let park = append(saga.id, row(seq, saga.epoch, 9), Next::park(reason));
             store.append(park).await.unwrap();
             parked += 1;
         } else {
@@ -204,11 +187,8 @@ async fn a_damaged_page_parks_the_sagas_on_it_and_no_others() {
     }
     assert!((1..20).contains(&parked), "{parked} are parked");
     assert!(good > 170, "{good} go on");
-    let stuck = Query {
-        statuses: vec![Status::Stuck],
-        limit: 100,
-        ..Query::default()
-    };
+    let mut stuck = Query::new(100);
+    stuck.statuses = vec![Status::Stuck];
     assert_eq!(store.list(stuck).await.unwrap().len(), parked);
 }
 

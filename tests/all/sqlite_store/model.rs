@@ -59,21 +59,15 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 fn next(n: u8, at: i64) -> Next {
-    let leave = |status, due| Next::Leave { status, due };
+    let leave = Next::leave;
     match n {
         0..3 => Next::Keep,
         3 => leave(Status::Waiting, Some(at + 50)),
         4 => leave(Status::Waiting, None),
         5 => leave(Status::Running, Some(0)),
-        6 => Next::Park {
-            reason: format!("stuck at {at}"),
-        },
-        7 => Next::End {
-            status: Status::Finished,
-        },
-        _ => Next::End {
-            status: Status::Compensated,
-        },
+        6 => Next::park(format!("stuck at {at}")),
+        7 => Next::end(Status::Finished),
+        _ => Next::end(Status::Compensated),
     }
 }
 
@@ -137,12 +131,8 @@ async fn answer(store: &dyn Store, op: &Op, at: i64) -> String {
             } else {
                 vec![]
             };
-            let claim = Claim {
-                owner: ME,
-                now: *now,
-                limit: *limit,
-                except,
-            };
+            let mut claim = Claim::new(ME, *now, *limit);
+            claim.except = except;
             format!("{:?}", store.claim(claim).await)
         }
         Op::Seize(id) => format!("{:?}", store.seize(ME, SagaId(*id)).await),
@@ -156,18 +146,13 @@ async fn answer(store: &dyn Store, op: &Op, at: i64) -> String {
             format!("{:?}", store.run_alone(SagaId(*id), epoch).await)
         }
         Op::Post(n, k, id) => {
-            let letter = Letter {
-                at,
-                ..letter(NAMES[*n as usize], KEYS[*k as usize], &id.to_string())
-            };
+            let mut letter = letter(NAMES[*n as usize], KEYS[*k as usize], &id.to_string());
+            letter.at = at;
             format!("{:?}", store.inbox_put(letter).await)
         }
         Op::Delete(ended_before, keep_at_most, limit) => {
-            let expired = Expired {
-                ended_before: *ended_before,
-                keep_at_most: *keep_at_most,
-                limit: *limit,
-            };
+            let mut expired = Expired::new(*ended_before, *limit);
+            expired.keep_at_most = *keep_at_most;
             format!("{:?}", store.delete_ended(expired).await)
         }
         Op::Reopen => String::new(),
@@ -184,55 +169,30 @@ async fn whole(store: &dyn Store) -> String {
     for (name, key) in NAMES.iter().flat_map(|n| KEYS.map(|k| (n, k))) {
         all += &format!("{:?}\n", store.find(name, key).await);
     }
-    let any = || Query {
-        limit: 3,
-        ..Query::default()
+    let any = |set: &dyn Fn(&mut Query)| {
+        let mut query = Query::new(3);
+        set(&mut query);
+        query
     };
     let text = |t: &str| Some(t.to_owned());
     for query in [
-        any(),
-        Query {
-            after: Some(SagaId(2)),
-            ..any()
-        },
-        Query {
-            statuses: vec![Status::Stuck, Status::Waiting, Status::Stuck],
-            ..any()
-        },
-        Query {
-            statuses: vec![Status::Finished, Status::Running],
-            ..any()
-        },
-        Query {
-            statuses: vec![Status::Compensated],
-            after: Some(SagaId(1)),
-            ..any()
-        },
-        Query {
-            name: text("order"),
-            ..any()
-        },
-        Query {
-            name: text("order"),
-            key_prefix: text("a-"),
-            after: Some(SagaId(1)),
-            ..any()
-        },
-        Query {
-            key_prefix: text("ü"),
-            ..any()
-        },
-        Query {
-            name: text("trip"),
-            key_prefix: text("ü"),
-            ..any()
-        },
-        Query {
-            created_before: Some(30),
-            reason_contains: text("at 1"),
-            ..any()
-        },
-        Query { limit: 0, ..any() },
+        any(&|_| {}),
+        any(&|q| q.after = Some(SagaId(2))),
+        any(&|q| q.statuses = vec![Status::Stuck, Status::Waiting, Status::Stuck]),
+        any(&|q| q.statuses = vec![Status::Finished, Status::Running]),
+        any(&|q| {
+            q.statuses = vec![Status::Compensated];
+            q.after = Some(SagaId(1));
+        }),
+        any(&|q| q.name = text("order")),
+        any(&|q| {
+            (q.name, q.key_prefix) = (text("order"), text("a-"));
+            q.after = Some(SagaId(1));
+        }),
+        any(&|q| q.key_prefix = text("ü")),
+        any(&|q| (q.name, q.key_prefix) = (text("trip"), text("ü"))),
+        any(&|q| (q.created_before, q.reason_contains) = (Some(30), text("at 1"))),
+        Query::new(0),
     ] {
         all += &format!("{:?}\n", store.list(query).await);
     }

@@ -48,34 +48,18 @@ impl Contender for Alone {
 
 async fn one(store: SqliteStore, saga: Arc<Claimed>, n: u64) {
     let mut rows = saga.rows.iter().cloned();
-    let new = NewSaga {
-        name: saga.name.clone(),
-        key: format!("order-{n}"),
-        version: saga.version,
-        uid: saga.uid,
-        row: rows.next().expect("a first row"),
-        next: Next::Keep,
-        owner: Owner(1),
-    };
+    let first = rows.next().expect("a first row");
+    let key = format!("order-{n}");
+    let mut new = NewSaga::new(&*saga.name, key, saga.uid, first, Owner(1));
+    new.version = saga.version;
     let Ok(Created::New { id, .. }) = store.create(new).await else {
         panic!("a key that is not new");
     };
     while let Some(row) = rows.next() {
         let status = Status::Finished;
         let last = rows.len() == 0;
-        let append = Append {
-            id,
-            row,
-            next: if last {
-                Next::End { status }
-            } else {
-                Next::Keep
-            },
-            consumed: Vec::new(),
-            letters: Vec::new(),
-            new_run: false,
-            clear_crashes: false,
-        };
+        let next = if last { Next::end(status) } else { Next::Keep };
+        let append = Append::new(id, row, next);
         store.append(append).await.expect("a row that is written");
     }
 }

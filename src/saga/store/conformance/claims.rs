@@ -167,11 +167,7 @@ async fn seized(store: &dyn Store) -> Checked {
         (3, Status::Stuck),
     )?;
     same("rows", saga.rows, vec![row(0, 1), row(1, 2)])?;
-    let any = Query {
-        limit: 1,
-        ..Query::default()
-    };
-    let listed = done("list", store.list(any).await)?;
+    let listed = done("list", store.list(Query::new(1)).await)?;
     let listed = listed
         .first()
         .map(|saga| (saga.status, saga.reason.clone()));

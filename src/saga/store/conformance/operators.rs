@@ -35,10 +35,7 @@ async fn list(store: &dyn Store, query: Query) -> Result<Vec<SagaId>, String> {
 }
 
 fn any() -> Query {
-    Query {
-        limit: 100,
-        ..Query::default()
-    }
+    Query::new(100)
 }
 
 pub(super) const PAGES: Promise = Promise {

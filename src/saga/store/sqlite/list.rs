@@ -32,8 +32,8 @@ pub(super) async fn list(store: &SqliteStore, query: Query) -> Result<Vec<Summar
     }
     let mut walks = Vec::new();
     for status in Status::ALL {
-        if query.statuses.contains(&status) {
-            walks.push(walk(store, &query, Some(status)).await?);
+        if query.statuses.contains(status) {
+            walks.push(walk(store, &query, Some(*status)).await?);
         }
     }
     Ok(joined(walks, query.limit))

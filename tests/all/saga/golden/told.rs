@@ -65,15 +65,8 @@ async fn stored(stage: &Stage, file: &File, rows: usize) {
         let new_run = seq > 0 && line.events.get().contains("{\"continued\":");
         let row = Row::encode(&uid, seq, line.epoch, line.at, &events).unwrap();
         if seq == 0 {
-            let new = NewSaga {
-                name: file.saga.clone(),
-                key: file.key.clone(),
-                version: file.version,
-                uid,
-                row,
-                next: Next::Keep,
-                owner,
-            };
+            let mut new = NewSaga::new(&*file.saga, &*file.key, uid, row, owner);
+            new.version = file.version;
             stage.store.create(new).await.unwrap();
             id = stage.id(&file.saga, &file.key).await;
             continue;
@@ -81,15 +74,8 @@ async fn stored(stage: &Stage, file: &File, rows: usize) {
         while epoch < line.epoch {
             epoch = stage.store.seize(owner, id).await.unwrap().epoch;
         }
-        let append = Append {
-            id,
-            row,
-            next: Next::Keep,
-            consumed: Vec::new(),
-            letters: Vec::new(),
-            new_run,
-            clear_crashes: false,
-        };
+        let mut append = Append::new(id, row, Next::Keep);
+        append.new_run = new_run;
         stage.store.append(append).await.unwrap();
     }
     stage.store.release(owner, Some(id)).await.unwrap();

@@ -68,15 +68,15 @@ impl Facts {
                     self.settled.insert(*place, (now, Err(*clean)));
                 }
             }
-            Event::Undone { op } => {
+            Event::Undone { op, .. } => {
                 self.undone.insert(self.places[op], now);
             }
-            Event::Fired { op } => {
+            Event::Fired { op, .. } => {
                 self.woken.insert(id(op), (now, None));
             }
             Event::Wait { op, name, .. } => self.waits.push_back((*op, name.clone())),
-            Event::Unwait { op } => self.waits.retain(|wait| wait.0 != *op),
-            Event::TimedOut { op } => {
+            Event::Unwait { op, .. } => self.waits.retain(|wait| wait.0 != *op),
+            Event::TimedOut { op, .. } => {
                 self.waits.retain(|wait| wait.0 != *op);
                 self.woken.insert(id(op), (now, None));
             }
@@ -234,12 +234,12 @@ fn run_through(
                     pivoted |= is_pivot(&program.nodes, facts.places[op] - place);
                     true
                 }
-                Event::Continued {} => {
+                Event::Continued { .. } => {
                     let ended = matches!(means(), Some((_, Ok(_))));
                     place += ROUND;
                     ended && program.again && place == ROUND && !cancelled
                 }
-                Event::Finished { out } => {
+                Event::Finished { out, .. } => {
                     let out: String = serde_json::from_str(out.get()).unwrap();
                     let last = !program.again || place == ROUND;
                     let (late, means) = (cancelled && !pivoted, means());

@@ -1,9 +1,9 @@
 //! Events of durable sagas, for the golden file.
-use seawall::event::{SagaEvent, SagaEventKind as Kind};
-use seawall::saga::{FailureKind, SagaId, Status, StuckKind};
+use crate::event::{SagaEvent, SagaEventKind as Kind};
+use crate::saga::{FailureKind, SagaId, Status, StuckKind};
 
 /// At least one of every event, and every word that a label can be.
-pub fn samples() -> Vec<SagaEvent<'static>> {
+pub(super) fn samples() -> Vec<SagaEvent<'static>> {
     let (op, step, attempt) = (2, "charge", 3);
     let mut kinds = vec![Kind::Started, Kind::Resumed];
     let failures = [
@@ -50,7 +50,10 @@ pub fn samples() -> Vec<SagaEvent<'static>> {
         kind,
         why: "closed",
     }));
-    let ends = Status::ALL.into_iter().filter(|status| status.is_final());
+    let ends = Status::ALL
+        .iter()
+        .copied()
+        .filter(|status| status.is_final());
     kinds.extend(ends.map(|status| Kind::Ended { status }));
     let event = |kind| SagaEvent::new(SagaId(7), "place_order", "order-42", kind);
     kinds.into_iter().map(event).collect()
