@@ -41,8 +41,7 @@ use std::{
     pin::Pin,
     task::{Context, Poll, ready},
 };
-use timer::{Unavailable, poll_timer};
-use tokio::time::Sleep;
+use timer::{Timer, Unavailable, poll_timer};
 use walk::{Phase, Track};
 
 /// A guarded call, made by `run` on a policy or pipeline, or by a tower [`Guard`](crate::Guard).
@@ -66,7 +65,7 @@ where
     #[pin]
     first: Lane<Held<H>, O::Future>,
     #[pin]
-    timer: Option<Sleep>,
+    timer: Timer,
     target: PhantomData<fn() -> M>,
 }
 
@@ -91,7 +90,7 @@ impl<H: Plan, O: Operation, M> Run<H, O, M> {
             started: 0,
             race: Cold(None),
             first,
-            timer: None,
+            timer: Timer::none(),
             target: PhantomData,
         }
     }
@@ -145,7 +144,7 @@ where
 fn poll_slow<H, O>(
     mut first: Pin<&mut Lane<Held<H>, O::Future>>,
     race: &mut Contest<H, O>,
-    mut timer: Pin<&mut Option<Sleep>>,
+    mut timer: Pin<&mut Timer>,
     cx: &mut Context<'_>,
     desk: &mut Desk<'_, H, O>,
     step: Step<O::Ok, O::Err>,

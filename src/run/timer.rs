@@ -1,5 +1,6 @@
 //! The one timer of a call: made when something first has to wait, then reset to whatever is next.
 use crate::clock::Instant;
+use pin_project::{pin_project, pinned_drop};
 use std::{
     panic::AssertUnwindSafe,
     pin::Pin,
@@ -9,15 +10,44 @@ use tokio::runtime::Handle;
 use tokio::task::coop;
 use tokio::time::{Sleep, sleep_until};
 
+/// A timer, once there is one. Without, its drop is one comparison in line, not a call; for which it
+/// has to be generic, since what is not is compiled here and called from there.
+#[pin_project(PinnedDrop)]
+pub(crate) struct Timer<S = Sleep>(#[pin] Option<S>);
+
+impl Timer {
+    #[inline(always)]
+    pub(crate) fn none() -> Self {
+        Timer(None)
+    }
+}
+
+#[pinned_drop]
+impl<S> PinnedDrop for Timer<S> {
+    #[inline(always)]
+    fn drop(self: Pin<&mut Self>) {
+        if self.0.is_some() {
+            discard(self.project().0);
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn discard<S>(mut made: Pin<&mut Option<S>>) {
+    made.set(None);
+}
+
 /// There is no tokio runtime here, or one without a time driver.
 pub(crate) struct Unavailable;
 
 /// Ready when `at` has come.
 pub(crate) fn poll_timer(
-    mut timer: Pin<&mut Option<Sleep>>,
+    timer: Pin<&mut Timer>,
     at: Instant,
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), Unavailable>> {
+    let mut timer = timer.project().0;
     match timer.as_mut().as_pin_mut() {
         Some(timer) if timer.deadline() != at => timer.reset(at),
         Some(_) => {}
