@@ -8,7 +8,21 @@
 /// A reading of the monotonic clock: tokio's, so that tests can pause it.
 pub use tokio::time::Instant;
 
+use std::sync::LazyLock;
 use std::time::Duration;
+
+/// What nanoseconds are counted from: an hour before this process first counted. The system's clock,
+/// since one that a test has paused starts there and goes ahead.
+static EPOCH: LazyLock<Instant> = LazyLock::new(epoch);
+
+#[allow(clippy::disallowed_methods)] // the one place
+#[cold]
+fn epoch() -> Instant {
+    let now = std::time::Instant::now();
+    // Readings from before are told apart this far back.
+    let hour = Duration::from_secs(3600);
+    now.checked_sub(hour).unwrap_or(now).into()
+}
 
 /// Now, on the monotonic clock.
 #[inline]
@@ -38,3 +52,20 @@ pub(crate) fn nanos(d: Duration) -> u64 {
 pub(crate) fn nanos_since(epoch: Instant, now: Instant) -> u64 {
     nanos(now.saturating_duration_since(epoch))
 }
+
+/// An instant as nanoseconds from the epoch: below [`NEVER`], for 584 years.
+#[inline]
+pub(crate) fn nanos_of(at: Instant) -> u64 {
+    nanos_since(*EPOCH, at).min(NEVER - 1)
+}
+
+/// The instant so many nanoseconds from the epoch; `None` for [`NEVER`], and where there is none.
+pub(crate) fn instant_of(nanos: u64) -> Option<Instant> {
+    if nanos == NEVER {
+        return None;
+    }
+    EPOCH.checked_add(Duration::from_nanos(nanos))
+}
+
+/// No instant.
+pub(crate) const NEVER: u64 = u64::MAX;

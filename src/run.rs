@@ -30,6 +30,7 @@ pub(crate) mod tickets;
 pub(crate) mod timer;
 pub(crate) mod walk;
 
+use crate::clock::instant_of;
 use crate::policy::Call;
 use crate::{Classify, Error, Operation, Target};
 use lane::{Desk, Held, Lane, REPEATS_PER_POLL, Step, poll_lane, straight};
@@ -178,7 +179,8 @@ where
                 }
             }
             Poll::Pending => {
-                let Some(at) = next_wake(first.as_mut(), race, desk.call) else {
+                let due = next_wake(first.as_mut(), race, desk.call);
+                let Some(at) = instant_of(due) else {
                     return Poll::Pending;
                 };
                 if let Err(Unavailable) = ready!(poll_timer(timer.as_mut(), at, cx)) {
@@ -189,7 +191,7 @@ where
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                desk.call.advance(at);
+                desk.call.advance(due);
                 fired = true;
                 launch_if_due(first.as_mut(), race, desk);
             }

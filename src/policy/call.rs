@@ -1,10 +1,11 @@
-use crate::clock::{self, Instant};
+use crate::clock::{self, Instant, NEVER};
 use crate::{Event, Name, Observer, event};
 use std::{cell::Cell, task::Waker};
 
 /// What a policy sees of the call it is asked about, for the length of one poll.
 pub struct Call<'a> {
-    now: Cell<Option<Instant>>,
+    /// In nanoseconds from the epoch; `NEVER`: not read yet.
+    now: Cell<u64>,
     further: Cell<Further>,
     waker: &'a Waker,
     ear: Ear<'a>,
@@ -51,7 +52,7 @@ pub struct Listener<'a> {
 impl<'a> Call<'a> {
     #[inline(always)]
     pub(crate) fn new(waker: &'a Waker, told: &'a dyn Told) -> Self {
-        let (now, further) = (Cell::new(None), Cell::new(Further::Possible));
+        let (now, further) = (Cell::new(NEVER), Cell::new(Further::Possible));
         Call {
             now,
             further,
@@ -76,7 +77,7 @@ impl<'a> Call<'a> {
     /// ```
     pub fn at(now: Instant) -> Call<'static> {
         let call = Call::new(Waker::noop(), &Nobody);
-        call.now.set(Some(now));
+        call.now.set(clock::nanos_of(now));
         call
     }
 
@@ -94,15 +95,20 @@ impl<'a> Call<'a> {
     }
 
     /// One reading of the clock per poll, taken when first asked for.
-    #[inline]
     pub fn now(&self) -> Instant {
+        clock::instant_of(self.nanos()).unwrap_or_else(clock::now)
+    }
+
+    /// The same, in nanoseconds from the epoch of [`clock`].
+    #[inline]
+    pub(crate) fn nanos(&self) -> u64 {
         match self.now.get() {
-            Some(now) => now,
-            None => {
-                let now = clock::now();
-                self.now.set(Some(now));
+            NEVER => {
+                let now = clock::nanos_of(clock::now());
+                self.now.set(now);
                 now
             }
+            now => now,
         }
     }
 
@@ -146,8 +152,8 @@ impl<'a> Call<'a> {
     }
 
     /// A timer has fired: time is no earlier than this.
-    pub(crate) fn advance(&self, at: Instant) {
-        self.now.set(Some(self.now().max(at)));
+    pub(crate) fn advance(&self, at: u64) {
+        self.now.set(self.nanos().max(at));
     }
 
     #[inline(always)]

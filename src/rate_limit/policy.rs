@@ -1,6 +1,6 @@
 use super::config::RateLimitConfig;
-use super::state::{Decision, Gcra, duration, ticks};
-use crate::clock::{self, Instant};
+use super::state::{Decision, Gcra, TICKS, duration, ticks};
+use crate::clock;
 use crate::policy::{Call, Enter, Exit, Outcome, Policy, Ticket};
 use crate::sync::AtomicU64;
 use crate::{Name, Observer, Reason};
@@ -27,7 +27,6 @@ pub(super) struct Core {
     gcra: Gcra,
     max_wait: u64,
     /// Ticks are counted from here.
-    epoch: Instant,
     /// The end of the last turn. It decides alone and publishes nothing else: relaxed will do.
     full_at: AtomicU64,
     observer: Option<Arc<dyn Observer>>,
@@ -106,7 +105,7 @@ impl RateLimit {
 
     /// What is there now. Takes nothing.
     pub fn snapshot(&self) -> Snapshot {
-        let now = self.core.since_epoch(clock::now());
+        let now = clock::nanos_of(clock::now()).saturating_mul(TICKS);
         let full_at = self.core.full_at.load(Relaxed);
         Snapshot {
             available: self.core.gcra.available(full_at, now),
@@ -149,20 +148,13 @@ impl Core {
         max_wait: Duration,
         observer: Option<Arc<dyn Observer>>,
     ) -> Self {
-        let now = clock::now();
         Core {
             name,
             gcra,
             max_wait: ticks(max_wait),
-            epoch: now.checked_sub(MARGIN).unwrap_or(now),
             full_at: AtomicU64::new(0),
             observer,
         }
-    }
-
-    #[inline]
-    fn since_epoch(&self, now: Instant) -> u64 {
-        ticks(now.saturating_duration_since(self.epoch))
     }
 
     /// The turn that ends at `end` was reserved and will not be taken. See [`Gcra`] for why only
@@ -195,9 +187,6 @@ fn too_soon(wait: u64) -> Enter {
     })
 }
 
-/// Readings of the clock from before the limit was built are told apart this far back.
-const MARGIN: Duration = Duration::from_secs(3600);
-
 impl Policy for RateLimit {
     fn name(&self) -> Name {
         self.core.name
@@ -209,7 +198,7 @@ impl Policy for RateLimit {
         if self.weight.wrapping_sub(1) >= core.gcra.burst() {
             return self.beyond();
         }
-        let now = core.since_epoch(call.now());
+        let now = call.nanos().saturating_mul(TICKS);
         let mut full_at = core.full_at.load(Relaxed);
         loop {
             let (end, wait) = match core.gcra.decide(self.cost, core.max_wait, full_at, now) {

@@ -1,7 +1,6 @@
 use super::ticket::{Counted, Timed};
 use super::verdict::{Rules, Verdict};
 use super::{Backoff, RetryBudget, jitter::mix};
-use crate::clock::{self, Instant, nanos_since};
 use crate::event::GaveUp;
 use crate::policy::{Call, Enter, Exit, Outcome, Policy, Role, Ticket};
 use crate::{Class, Event, Name, Observer};
@@ -33,8 +32,6 @@ pub(super) struct Settings {
 #[derive(Clone, Copy)]
 pub(super) struct Limit {
     after: Duration,
-    /// Tickets count from here.
-    epoch: Instant,
     /// Tells apart calls of two handles that started in the same microsecond.
     salt: u64,
 }
@@ -43,14 +40,13 @@ impl Limit {
     pub(super) fn new(after: Duration) -> Self {
         Limit {
             after,
-            epoch: clock::now(),
             salt: fastrand::u64(..),
         }
     }
+}
 
-    fn now_us(&self, call: &Call<'_>) -> u64 {
-        nanos_since(self.epoch, call.now()) / 1_000
-    }
+fn now_us(call: &Call<'_>) -> u64 {
+    call.nanos() / 1_000
 }
 
 impl Retry {
@@ -82,7 +78,7 @@ impl Retry {
             budget.deposit(|| call.now());
         }
         match &self.limit {
-            Some(limit) => Timed::first(limit.now_us(call)).ticket(),
+            Some(_) => Timed::first(now_us(call)).ticket(),
             None => Counted::FIRST,
         }
     }
@@ -134,7 +130,7 @@ impl Retry {
             Verdict::Stop => return Err(GaveUp::Attempts),
         };
         if let Some(limit) = &self.limit {
-            let elapsed = Timed::of(ticket).elapsed(limit.now_us(call));
+            let elapsed = Timed::of(ticket).elapsed(now_us(call));
             if elapsed.saturating_add(after) >= limit.after {
                 return Err(GaveUp::Deadline);
             }

@@ -4,7 +4,7 @@
 //! A span begins to run when the call first has to wait; until then its frame keeps the span, from
 //! then on the instant, both in nanoseconds and in place of a ticket. So an operation that is ready
 //! at once costs no reading of the clock.
-use crate::clock::{Instant, nanos, nanos_since};
+use crate::clock::{Instant, NEVER, nanos, nanos_of};
 use crate::policy::{Call, Enter, Policy, Ticket};
 use crate::run::plan::Stack;
 use crate::run::tickets::Held;
@@ -12,26 +12,18 @@ use crate::run::walk::{Phase, Track, Woken};
 use crate::{Event, Reason, Rejected};
 use std::{ops::Range, time::Duration};
 
+/// Instants are nanoseconds as in [`Call::nanos`]; all is zero until something has to wait.
 #[derive(Clone, Copy)]
 pub(crate) struct Deadlines {
-    /// Instants are nanoseconds from its beginning. `None`: nothing has had to wait yet.
-    waits: Option<Waits>,
+    /// The end of the wait that the walk is in, or was in last.
+    until: u64,
+    /// When it began; 0: nobody is to hear how long it took.
+    since: u64,
+    hedge_after: u64,
     /// Frames that hold a deadline, and those whose deadline (or hedge delay) runs already.
     timed: u16,
     armed: u16,
-    hedge_after: u64,
 }
-
-/// Since something first had to wait.
-#[derive(Clone, Copy)]
-struct Waits {
-    epoch: Instant,
-    /// The end and the beginning of the wait that the walk is in.
-    until: u64,
-    since: u64,
-}
-
-const NEVER: u64 = u64::MAX;
 
 fn bit(i: usize) -> u16 {
     1 << i
@@ -41,55 +33,38 @@ impl Deadlines {
     #[inline(always)]
     pub(crate) fn new() -> Self {
         Deadlines {
-            waits: None,
+            until: 0,
+            since: 0,
+            hedge_after: 0,
             timed: 0,
             armed: 0,
-            hedge_after: 0,
         }
-    }
-
-    fn instant(&self, at: u64) -> Option<Instant> {
-        if at == NEVER {
-            return None;
-        }
-        self.waits?.epoch.checked_add(Duration::from_nanos(at))
-    }
-
-    fn waits(&mut self, call: &Call<'_>) -> &mut Waits {
-        self.waits.get_or_insert_with(|| Waits {
-            epoch: call.now(),
-            until: NEVER,
-            since: NEVER,
-        })
     }
 
     /// The walk waits, for this instant or for a wake-up. `begins`: from now on, and when it is over an
     /// observer hears how long.
     pub(super) fn wait(&mut self, until: Option<Instant>, begins: bool, call: &Call<'_>) {
-        let waits = self.waits(call);
-        waits.until = until.map_or(NEVER, |at| nanos_since(waits.epoch, at));
+        self.until = until.map_or(NEVER, nanos_of);
         if begins {
-            waits.since = nanos_since(waits.epoch, call.now());
+            self.since = call.nanos();
         }
     }
 
-    /// The end of the wait that the walk is in.
-    pub(super) fn until(&self) -> Option<Instant> {
-        self.instant(self.waits?.until)
+    /// Whether the wait for an instant is over.
+    pub(super) fn waited_out(&self, call: &Call<'_>) -> bool {
+        self.until <= call.nanos()
     }
 
-    /// When it began, told once.
-    pub(super) fn take_since(&mut self) -> Option<Instant> {
-        let since = std::mem::replace(&mut self.waits.as_mut()?.since, NEVER);
-        self.instant(since)
+    /// How long the wait took, told once.
+    pub(super) fn take_waited(&mut self, call: &Call<'_>) -> Option<Duration> {
+        match std::mem::take(&mut self.since) {
+            0 => None,
+            since => Some(Duration::from_nanos(call.nanos().saturating_sub(since))),
+        }
     }
 
     fn is_armed(&self, i: usize) -> bool {
         self.armed & bit(i) != 0
-    }
-
-    fn instant_after(&mut self, span: u64, call: &Call<'_>) -> u64 {
-        nanos_since(self.waits(call).epoch, call.now()).saturating_add(span)
     }
 }
 
@@ -109,10 +84,7 @@ impl<A: Held> Track<A> {
 
     fn is_due(&self, i: usize, call: &Call<'_>) -> bool {
         self.deadlines.timed & self.deadlines.armed & bit(i) != 0
-            && self
-                .deadlines
-                .instant(self.held.get(i))
-                .is_some_and(|at| at <= call.now())
+            && self.held.get(i) <= call.nanos()
     }
 
     /// The outermost deadline of this walk that is due, unless its policy grants more time.
@@ -152,11 +124,11 @@ impl<A: Held> Track<A> {
         Woken::Park
     }
 
-    /// The earliest instant at which something is due. Starts the spans that wait for it.
-    pub(crate) fn next_wake(&mut self, call: &Call<'_>) -> Option<Instant> {
+    /// The earliest instant at which something is due, or `NEVER`. Starts the spans that wait for it.
+    pub(crate) fn next_wake(&mut self, call: &Call<'_>) -> u64 {
         let mut first = self.deadline(self.held.len(), call);
         if let Phase::Delayed | Phase::Waiting = self.phase {
-            first = earlier(first, self.deadlines.until());
+            first = first.min(self.deadlines.until);
         }
         if self.hedge != 0
             && self.deadlines.hedge_after != NEVER
@@ -164,37 +136,35 @@ impl<A: Held> Track<A> {
         {
             let i = usize::from(self.hedge) - 1;
             if !self.deadlines.is_armed(i) {
-                self.deadlines.hedge_after = self
-                    .deadlines
-                    .instant_after(self.deadlines.hedge_after, call);
+                self.deadlines.hedge_after =
+                    self.deadlines.hedge_after.saturating_add(call.nanos());
                 self.deadlines.armed |= bit(i);
             }
-            first = earlier(first, self.deadlines.instant(self.deadlines.hedge_after));
+            first = first.min(self.deadlines.hedge_after);
         }
         first
     }
 
     /// Whether `until` comes before every deadline around frame `i`.
     pub(super) fn fits(&mut self, i: usize, until: Instant, call: &Call<'_>) -> bool {
-        self.deadline(i, call)
-            .is_none_or(|deadline| until < deadline)
+        nanos_of(until) < self.deadline(i, call)
     }
 
-    /// The earliest deadline around frame `i`.
-    fn deadline(&mut self, i: usize, call: &Call<'_>) -> Option<Instant> {
+    /// The earliest deadline around frame `i`, or `NEVER`.
+    fn deadline(&mut self, i: usize, call: &Call<'_>) -> u64 {
         let mut first = NEVER;
         let mut left = self.deadlines.timed & (bit(i) - 1);
         while left != 0 {
             let j = left.trailing_zeros() as usize;
             left &= left - 1;
             if !self.deadlines.is_armed(j) {
-                let at = self.deadlines.instant_after(self.held.get(j), call);
-                self.held.put(j, at);
+                self.held
+                    .put(j, self.held.get(j).saturating_add(call.nanos()));
                 self.deadlines.armed |= bit(j);
             }
             first = first.min(self.held.get(j));
         }
-        self.deadlines.instant(first)
+        first
     }
 
     // ---- hedging
@@ -215,10 +185,7 @@ impl<A: Held> Track<A> {
             && !(0..usize::from(self.hedge)).any(|i| self.is_due(i, call))
             && self.held.len() >= usize::from(self.hedge)
             && self.deadlines.is_armed(usize::from(self.hedge) - 1)
-            && self
-                .deadlines
-                .instant(self.deadlines.hedge_after)
-                .is_some_and(|at| at <= call.now())
+            && self.deadlines.hedge_after <= call.nanos()
     }
 
     /// Asks the hedge whether one more attempt may start.
@@ -300,12 +267,5 @@ impl<A: Held> Track<A> {
     /// The hedge's frame, if one is out.
     pub(crate) fn hedge_frame(&self) -> Option<usize> {
         usize::from(self.hedge).checked_sub(1)
-    }
-}
-
-pub(crate) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
     }
 }

@@ -1,6 +1,5 @@
 //! A lane: one walk through the stack and the attempt at its end. A call has one, until a hedge
 //! starts more.
-use crate::clock::Instant;
 use crate::policy::{Call, Outcome};
 use crate::run::plan::{Plan, Stack};
 use crate::run::tickets;
@@ -61,7 +60,7 @@ impl<A: tickets::Held, F> Lane<A, F> {
         }
     }
 
-    pub(crate) fn next_wake(self: Pin<&mut Self>, call: &Call<'_>) -> Option<Instant> {
+    pub(crate) fn next_wake(self: Pin<&mut Self>, call: &Call<'_>) -> u64 {
         self.project().track.next_wake(call)
     }
 }

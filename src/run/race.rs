@@ -1,7 +1,5 @@
 //! More than one lane: all of this runs only when a hedge has fired, or a call is dropped half-way.
-use crate::clock::Instant;
 use crate::policy::{Call, Outcome, Policy};
-use crate::run::deadline::earlier;
 use crate::run::lane::{
     Desk, End, Held, How, Lane, REPEATS_PER_POLL, may_repeat, poll_lane, retire,
 };
@@ -47,15 +45,15 @@ impl<T> Drop for Cold<T> {
 #[inline(never)]
 fn discard<T>(_: Box<T>) {}
 
-/// The earliest instant at which something is due in any lane.
+/// The earliest instant at which something is due in any lane, or `NEVER`.
 pub(crate) fn next_wake<A: tickets::Held, F, R>(
     first: Pin<&mut Lane<A, F>>,
     race: &mut Cold<Race<A, F, R>>,
     call: &Call<'_>,
-) -> Option<Instant> {
+) -> u64 {
     let mut at = first.next_wake(call);
     for lane in race.0.iter_mut().flat_map(|race| &mut race.lanes) {
-        at = earlier(at, lane.as_mut().next_wake(call));
+        at = at.min(lane.as_mut().next_wake(call));
     }
     at
 }

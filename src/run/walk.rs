@@ -307,7 +307,7 @@ impl<A: Held> Track<A> {
         if let Some(until) = until.flatten() {
             self.phase = Phase::Delayed;
             // Of a wait that was cut off before; a backoff is not told as one.
-            self.deadlines.take_since();
+            self.deadlines.take_waited(call);
             self.deadlines.wait(Some(until), false, call);
         }
         call.emit(Event::RetryScheduled {
@@ -328,9 +328,7 @@ impl<A: Held> Track<A> {
         let i = self.held.len().saturating_sub(1);
         match self.phase {
             // At equal instants a wait ends before a deadline cuts it off.
-            Phase::Delayed
-                if fired && self.deadlines.until().is_some_and(|at| at <= call.now()) =>
-            {
+            Phase::Delayed if fired && self.deadlines.waited_out(call) => {
                 // Where the task was not polled for long, a deadline may be over too: then nothing
                 // is sent any more.
                 if let cut @ Woken::Cut(..) = self.expired(stack, call) {
@@ -388,10 +386,9 @@ impl<A: Held> Track<A> {
         i: usize,
         call: &Call<'_>,
     ) {
-        if let Some(since) = self.deadlines.take_since()
+        if let Some(waited) = self.deadlines.take_waited(call)
             && call.is_observed()
         {
-            let waited = call.now().saturating_duration_since(since);
             call.emit(Event::Waited {
                 policy: stack.at(i).name(),
                 waited,
