@@ -25,6 +25,12 @@
 //! Not for "so many per second", which is a [rate limit](crate::rate_limit), and not to protect a
 //! dependency whose capacity nobody knows.
 //!
+//! # Sources
+//! Nygard, *Release It!* (2nd edition, chapter 5), "Bulkheads". Little, *A Proof for the Queuing
+//! Formula: L = λW* (Operations Research 9(3), 1961). The line is served as tokio's `Semaphore`
+//! serves its own: in the order of arrival, and a permit is handed over, not put back.
+//!
+//! # Example
 //! ```
 //! use seawall::{Bulkhead, Reason};
 //! use std::time::Duration;

@@ -69,6 +69,7 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Sources
 //! The three states are Nygard's (*Release It!*, 2nd edition, chapter 5); windows, minimum and
 //! slow-call rate mean what resilience4j documents
 //! (<https://resilience4j.readme.io/docs/circuitbreaker>), with the differences above.

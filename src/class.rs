@@ -85,16 +85,18 @@ pub trait Classify<T, E> {
     /// What this answer says about the dependency.
     fn classify(&self, result: &Result<T, E>, replay: Replay) -> Class;
 
-    /// What the driver asks: [`classify`](Classify::classify), where a panic counts as
-    /// [`Class::Ignored`]. Leave it as it is.
+    /// What the driver asks: [`classify`](Classify::classify), with panics contained.
+    ///
+    /// A panic counts as [`Class::Ignored`]. Leave it as it is.
     #[inline]
     fn classify_contained(&self, result: &Result<T, E>, replay: Replay) -> Class {
         contain(Class::Ignored, || self.classify(result, replay))
     }
 }
 
-/// A dialect's first half: whether this request may be sent again. Asked once per call, in the
-/// tower form.
+/// A dialect's first half: whether this request may be sent again.
+///
+/// Asked once per call, in the tower form.
 #[diagnostic::on_unimplemented(
     message = "the dialect `{Self}` cannot read a request of type `{Req}`",
     note = "use a dialect for this request type, `Standard`, or `impl Inspect<{Req}> for {Self}`"

@@ -4,6 +4,22 @@
 //! deadlines, backoffs, windows, break durations. Where no runtime exists it is the system's
 //! monotonic clock. No decision hangs on the wall clock but the reading of HTTP dates, and those that
 //! have to hold through a restart: a saga's timers, deadlines and retention.
+//!
+//! ```
+//! use seawall::{CircuitBreaker, circuit_breaker::State, clock::Instant};
+//! use std::time::Duration;
+//!
+//! # let rt = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+//! # rt.block_on(async {
+//! let breaker = CircuitBreaker::new("db").consecutive_failures(1).build()?;
+//! let _ = breaker.run(async || Err::<(), _>("down")).await;
+//! let next: Option<Instant> = breaker.snapshot().next_attempt_at;
+//! tokio::time::advance(Duration::from_secs(60)).await; // takes no time
+//! assert_eq!(next, Some(Instant::now() - Duration::from_secs(30)));
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
 
 /// A reading of the monotonic clock: tokio's, so that tests can pause it.
 pub use tokio::time::Instant;

@@ -26,6 +26,11 @@
 //! that only your code can see: then write a [`Classify`], or give
 //! [`classify_with`](crate::pipeline::Builder::classify_with) a closure.
 //!
+//! # Sources
+//! HTTP: RFC 9110 (methods that may be repeated: 9.2.2; `Retry-After`: 10.2.3) and RFC 6585 (429).
+//! gRPC: gRFC A6, "client retries", and the meanings in google.rpc.Code.
+//!
+//! # Example
 //! ```
 //! use seawall::{Class, Classify, Replay, dialect::Standard};
 //!
@@ -54,8 +59,10 @@ pub use http::Http;
 
 use crate::{Class, Classify, Inspect, Replay};
 
-/// `Ok` is a success; `Err` is transient, or failed for good where the request must not be sent
-/// again. Every request may be repeated.
+/// `Ok` is a success, `Err` a failure that may pass.
+///
+/// It is transient, or failed for good where the request must not be sent again. Every request may
+/// be repeated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standard;
 
@@ -84,6 +91,7 @@ impl<Req> Inspect<Req> for Standard {
 }
 
 /// A closure as a dialect, made by [`classify_with`](crate::pipeline::Builder::classify_with).
+///
 /// Every request may be repeated. A panic of the closure is contained: [`Class::Ignored`].
 #[derive(Clone, Copy, Debug)]
 pub struct By<F>(pub(crate) F);

@@ -87,8 +87,9 @@ impl<E> Error<E> {
         }
     }
 
-    /// Into any error both halves convert into: `anyhow::Error`, a boxed error, an enum of your
-    /// own, `tonic::Status`.
+    /// Into any error both halves convert into.
+    ///
+    /// `anyhow::Error`, a boxed error, an enum of your own, `tonic::Status`.
     pub fn fold<M: From<E> + From<Rejected>>(self) -> M {
         match self {
             Error::Inner(e) => e.into(),

@@ -117,7 +117,7 @@ pub enum Event<'a> {
         to: circuit_breaker::State,
         /// Why.
         cause: circuit_breaker::Cause,
-        /// Counts this breaker's changes, from 1.
+        /// The number of this change among the breaker's, from 1.
         sequence: u64,
     },
     /// A failed call was answered with the last good answer.
@@ -202,8 +202,9 @@ pub enum UndoOutcome<'a> {
 /// Implemented for closures of `(source, event)`, where `source` is the name of the pipeline, or of
 /// the policy for a call made without one.
 pub trait Observer: Send + Sync + 'static {
-    /// Something happened. Called in the task that made the call, outside every lock; a panic is
-    /// contained.
+    /// Something happened.
+    ///
+    /// Called in the task that made the call, outside every lock; a panic is contained.
     fn on_event(&self, source: Name, event: &Event<'_>);
 }
 

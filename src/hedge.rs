@@ -11,8 +11,17 @@
 //!   last answer stands, and an answer says more than a refusal.
 //! - A request that must not be repeated is not hedged.
 //!
-//! After Dean and Barroso, *The Tail at Scale* (CACM 56(2), 2013), "hedged requests".
+//! | outcome of an attempt | |
+//! |---|---|
+//! | `Success`, `Permanent`, `Failed`, `Ignored`, `Pushback` that names no time | wins |
+//! | `Transient`, timed out by a timeout inside | the next starts now; the others are waited for |
+//! | `Throttled`, `Pushback`, refused by a policy inside | the others are waited for |
+//! | cut off by a deadline outside, dropped, panicked | all attempts end |
 //!
+//! # Sources
+//! Dean and Barroso, *The Tail at Scale* (CACM 56(2), 2013), "hedged requests".
+//!
+//! # Example
 //! ```
 //! use seawall::Hedge;
 //! use std::time::Duration;
@@ -53,8 +62,9 @@ pub struct Hedge {
 }
 
 impl Hedge {
-    /// One more attempt each time this long has passed without a good answer. Zero starts all
-    /// attempts as soon as the first has to wait.
+    /// One more attempt each time this long has passed without a good answer.
+    ///
+    /// Zero starts all attempts as soon as the first has to wait.
     #[allow(clippy::new_ret_no_self)]
     pub const fn after(after: Duration) -> HedgeConfig {
         HedgeConfig {

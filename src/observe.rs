@@ -117,8 +117,9 @@ pub use self::tracing::TracingObserver;
 
 use crate::{Event, Name, Observer, event};
 
-/// An observer that tells two others, the first one first. A panic of one does not keep the event
-/// from the other.
+/// An observer that tells two others, the first one first.
+///
+/// A panic of one does not keep the event from the other.
 ///
 /// ```
 /// use seawall::{Event, Name, Pipeline, Retry, observe::both};

@@ -1,4 +1,21 @@
 //! What is run: a closure here, a service and its request in [`service`](crate::service).
+//!
+//! A pipeline makes these itself, from what `run`, `run_once` and its layers are given; they are
+//! public because they stand in the type of [`Run`](crate::Run).
+//!
+//! ```
+//! use seawall::{Pipeline, Retry, retry::Backoff};
+//!
+//! # tokio_test::block_on(async {
+//! let twice = Pipeline::builder("db").with(Retry::attempts(2).backoff(Backoff::none())).build()?;
+//! let mut calls = 0;
+//! let _ = twice.run(|| { calls += 1; async { Err::<(), _>("down") } }).await; // `Repeated`
+//! assert_eq!(calls, 2);
+//! let _ = twice.run_once(|| { calls += 1; async { Err::<(), _>("down") } }).await; // `Once`
+//! assert_eq!(calls, 3);
+//! # Ok::<_, seawall::BuildError>(())
+//! # }).unwrap();
+//! ```
 use crate::Replay;
 
 /// What a [`Run`](crate::Run) runs: something that can be started, perhaps again.
@@ -10,8 +27,9 @@ pub trait Operation {
     /// One attempt.
     type Future: Future<Output = Result<Self::Ok, Self::Err>>;
 
-    /// Begins an attempt; `None` if there is nothing (left) to begin. `keep`: the pipeline may ask
-    /// for another one.
+    /// Begins an attempt; `None` if there is nothing (left) to begin.
+    ///
+    /// `keep`: the pipeline may ask for another one.
     fn start(&mut self, keep: bool) -> Option<Self::Future>;
 
     /// Whether [`start`](Operation::start) has one more.
@@ -23,8 +41,9 @@ pub trait Operation {
         Replay::Always
     }
 
-    /// Whether this attempt has reached the dependency. A service that is not ready yet has not
-    /// been called.
+    /// Whether this attempt has reached the dependency.
+    ///
+    /// A service that is not ready yet has not been called.
     #[inline]
     fn sent(_: &Self::Future) -> bool {
         true

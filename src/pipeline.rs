@@ -174,8 +174,9 @@ impl<D, M> Pipeline<D, M> {
         advice::advise(&self.shared.stack.policies)
     }
 
-    /// Runs `f`, again when a policy says so: the caller's promise that repeating is safe. For
-    /// what must be sent once there is [`run_once`](Pipeline::run_once).
+    /// Runs `f`, again when a policy says so: the caller's promise that repeating is safe.
+    ///
+    /// For what must be sent once there is [`run_once`](Pipeline::run_once).
     ///
     /// `f` is called once per attempt; it may borrow, and an async closure will do.
     ///
@@ -265,8 +266,9 @@ macro_rules! single {
                 crate::Run::new(crate::run::plan::Bare(self), crate::operation::Repeated(f))
             }
 
-            /// Guards a service with this policy alone; each further attempt sends a clone of the
-            /// request.
+            /// Guards a service with this policy alone.
+            ///
+            /// Each further attempt sends a clone of the request.
             pub fn layer(
                 &self,
             ) -> crate::GuardLayer<crate::dialect::Standard, crate::Flat, crate::service::CloneRequest, Self> {

@@ -72,10 +72,11 @@ pub trait Policy: Send + Sync + 'static {
     /// May an attempt go further in?
     fn enter(&self, call: &Call<'_>) -> Enter;
 
-    /// What an [`Enter`] asked for has come: the waker was woken ([`Enter::Wait`]), its time has
-    /// passed (`Wait`, [`Enter::Within`], [`Enter::Hedge`]), or a hedged attempt has failed. The
-    /// answer's ticket takes the place of the old one; after `Reject`, the old one still gets its
-    /// `exit`.
+    /// What an [`Enter`] asked for has come.
+    ///
+    /// The waker was woken ([`Enter::Wait`]), its time has passed (`Wait`, [`Enter::Within`],
+    /// [`Enter::Hedge`]), or a hedged attempt has failed. The answer's ticket takes the place of
+    /// the old one; after `Reject`, the old one still gets its `exit`.
     ///
     /// A task can be polled for reasons of its own, so a call in [`Enter::Wait`] may be resumed
     /// before either has come: look, and answer `Wait` again. (The default refuses.)
@@ -121,8 +122,9 @@ impl<P: Policy + ?Sized> Policy for Arc<P> {
     }
 }
 
-/// A policy's note to itself, given back at the end: a generation, an attempt number, a place in a
-/// queue.
+/// A policy's note to itself, given back at the end.
+///
+/// A generation, an attempt number, a place in a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ticket(pub u64);
 

@@ -1,4 +1,4 @@
-//! So many calls per time, by the generic cell rate algorithm (GCRA, ITU-T I.371, annex A).
+//! So many calls per time, by the generic cell rate algorithm (GCRA).
 //!
 //! For quotas: what a dependency allows you, or what you allow a caller. Permits come back evenly,
 //! one each `per / permits`, until the burst is there; a call takes its weight or nothing. In any
@@ -35,6 +35,12 @@
 //! Not to bound what runs at a time, which is a [bulkhead](crate::bulkhead): a slow dependency
 //! fills up at any rate. And not shared between processes: each has a limit of its own.
 //!
+//! # Sources
+//! ITU-T I.371 (2004), annex A: the algorithm in its form of a virtual schedule (A.1), with weights
+//! added. That a wait which would be too long is refused at once is as in Guava's
+//! `RateLimiter.tryAcquire`.
+//!
+//! # Example
 //! ```
 //! use seawall::RateLimit;
 //! use std::time::Duration;

@@ -41,6 +41,13 @@
 //! - A call that succeeds at once costs a comparison. A budget adds an atomic addition, and under
 //!   light traffic a lock and a reading of the clock; a limit of elapsed time adds that reading.
 //!
+//! # Sources
+//! - Jitter: the AWS Architecture Blog, "Exponential Backoff And Jitter" (2015).
+//! - Budget: Finagle's `RetryBudget` (<https://finagle.github.io/blog/2016/02/08/retry-budgets/>).
+//! - Attempts that multiply: Beyer et al., *Site Reliability Engineering* (2016), chapter 22.
+//! - `Retry-After`: RFC 9110, 10.2.3. Pushback: gRFC A6.
+//!
+//! # Example
 //! ```
 //! use seawall::Retry;
 //! use seawall::retry::{Backoff, RetryBudget};

@@ -2,8 +2,8 @@
 //!
 //! A policy guards one call. Where an order is placed by reserving stock at one service and
 //! charging a card at another, the second may fail for good when the first has been applied, and no
-//! transaction spans both. A *saga* (Garcia-Molina and Salem, *Sagas*, SIGMOD 1987) pairs each step
-//! with a compensation, and runs the compensations in reverse when a later step fails.
+//! transaction spans both. A *saga* pairs each step with a compensation, and runs the compensations in
+//! reverse when a later step fails.
 //!
 //! Not for one service with one database: that has transactions. There are two forms:
 //!
@@ -12,6 +12,11 @@
 //!   let run out. It needs no feature, and the rest of this page is about it.
 //! * `Engine` (feature `saga`; `sqlite` for a store in a file) keeps a journal. What was started ends
 //!   wholly done or wholly undone, whatever happens to the process. It begins with `guide`.
+//!
+//! # Sources
+//! Garcia-Molina and Salem, *Sagas* (SIGMOD 1987). The pivot: Richardson, *Microservices Patterns*
+//! (2018), chapter 4. Leases: Gray and Cheriton, *Leases* (SOSP 1989), and fencing tokens for those
+//! who outlive theirs: Kleppmann, "How to do distributed locking" (2016).
 //!
 //! # The scope
 //!

@@ -11,8 +11,20 @@
 //!   bulkhead's line say, is none: the dependency was never asked.
 //! - An operation that never yields cannot be cut: a future is only ever stopped between polls.
 //!
+//! | what ends, inside | what the policies outside hear |
+//! |---|---|
+//! | the operation, in time | its own outcome |
+//! | the time, while an attempt runs | `TimedOut` |
+//! | the time, while the call waits | `Rejected` |
+//!
 //! Unlike [`tokio::time::timeout`] it is told to the policies around it, shares one timer with all
 //! other deadlines and backoffs of the call, and lets a retry see that its backoff would not fit.
+//!
+//! # Sources
+//! Nygard, *Release It!* (2nd edition, chapter 5), "Timeouts". That a result wins over a deadline
+//! of the same moment is as in `tokio::time::timeout`, which polls the operation first.
+//!
+//! # Example
 //!
 //! ```
 //! use seawall::{Reason, Timeout};
@@ -42,8 +54,9 @@ pub struct Timeout {
 }
 
 impl Timeout {
-    /// Ends what is inside after this time. [`Duration::MAX`] is no timeout; zero is refused at
-    /// build.
+    /// Ends what is inside after this time.
+    ///
+    /// [`Duration::MAX`] is no timeout; zero is refused at build.
     #[allow(clippy::new_ret_no_self)]
     pub const fn after(after: Duration) -> TimeoutConfig {
         TimeoutConfig {
@@ -106,8 +119,10 @@ pub struct TimeoutConfig {
 }
 
 impl TimeoutConfig {
-    /// The label in refusals, events and metrics. Name every timeout of a pipeline, so that a
-    /// refusal tells which one fired. Default: `"timeout"`.
+    /// The label in refusals, events and metrics.
+    ///
+    /// Name every timeout of a pipeline, so that a refusal tells which one fired. Default:
+    /// `"timeout"`.
     pub fn name(mut self, name: impl Into<Name>) -> Self {
         self.name = name.into();
         self

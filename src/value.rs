@@ -23,6 +23,11 @@
 //! A fallback's own panic goes on to the caller, as an operation's does; the guarded call has been
 //! settled before. A panic of an `only_if` is contained: the error passes.
 //!
+//! # Sources
+//! The last good answer in place of an error is HTTP's `stale-if-error` (RFC 5861, section 4), and
+//! its age is counted as RFC 9111, 4.2.3, counts that of a stored answer.
+//!
+//! # Example
 //! ```
 //! use seawall::Timeout;
 //! use seawall::value::{Kept, LastKnownGood, ValueExt, refusals};

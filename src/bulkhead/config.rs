@@ -41,9 +41,11 @@ impl BulkheadConfig {
         self
     }
 
-    /// How long a call may wait in line before it is refused with
-    /// [`Reason::QueueTimeout`](crate::Reason::QueueTimeout). Longer than zero, and only together
-    /// with a [`queue`](BulkheadConfig::queue). Default: none; [`Duration::MAX`] is the same.
+    /// How long a call may wait in line before it is refused.
+    ///
+    /// The reason is [`Reason::QueueTimeout`](crate::Reason::QueueTimeout). Longer than zero, and
+    /// only together with a [`queue`](BulkheadConfig::queue). Default: none; [`Duration::MAX`] is
+    /// the same.
     pub const fn max_wait(mut self, max_wait: Duration) -> Self {
         self.max_wait = Some(max_wait);
         self

@@ -20,8 +20,9 @@ pub(super) struct Core {
 }
 
 impl Bulkhead {
-    /// Lets this many calls run at a time. Zero refuses all, until
-    /// [`set_limit`](Bulkhead::set_limit) says otherwise.
+    /// Lets this many calls run at a time.
+    ///
+    /// Zero refuses all, until [`set_limit`](Bulkhead::set_limit) says otherwise.
     #[allow(clippy::new_ret_no_self)]
     pub const fn new(limit: u32) -> BulkheadConfig {
         BulkheadConfig::new(limit)
@@ -41,9 +42,11 @@ impl Bulkhead {
         self.0.gate.limit()
     }
 
-    /// How many permits are out: calls that run, and those that were just handed a permit in line
-    /// and have not looked yet. Above [`limit`](Bulkhead::limit) while a lowered limit lets calls
-    /// drain. Takes the line's lock, for a few instructions.
+    /// How many permits are out.
+    ///
+    /// That is: calls that run, and those that were just handed a permit in line and have not
+    /// looked yet. Above [`limit`](Bulkhead::limit) while a lowered limit lets calls drain. Takes
+    /// the line's lock, for a few instructions.
     pub fn in_flight(&self) -> u32 {
         self.0.gate.in_flight()
     }

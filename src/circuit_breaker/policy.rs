@@ -36,8 +36,9 @@ pub(super) struct Core {
 }
 
 impl CircuitBreaker {
-    /// Begins a breaker of this name. With no rule set it trips when half of the last 100 calls,
-    /// and at least 20, have failed.
+    /// Begins a breaker of this name.
+    ///
+    /// With no rule set it trips when half of the last 100 calls, and at least 20, have failed.
     #[allow(clippy::new_ret_no_self)]
     pub fn new(name: impl Into<Name>) -> CircuitBreakerConfig {
         CircuitBreakerConfig::new(name.into())
@@ -68,8 +69,9 @@ impl CircuitBreaker {
         self.0.name
     }
 
-    /// What it does with calls now. Reading it moves nothing: an open breaker whose break is over
-    /// is open until a call comes.
+    /// What it does with calls now.
+    ///
+    /// Reading it moves nothing: an open breaker whose break is over is open until a call comes.
     pub fn state(&self) -> State {
         State::from_bits(value(self.0.word.load(Acquire)))
     }
@@ -79,19 +81,22 @@ impl CircuitBreaker {
         self.0.snapshot(clock::now())
     }
 
-    /// Refuses every call, with [`Reason::CircuitIsolated`], until told otherwise by hand. Calls
-    /// under way go on and count nowhere.
+    /// Refuses every call, with [`Reason::CircuitIsolated`], until told otherwise by hand.
+    ///
+    /// Calls under way go on and count nowhere.
     pub fn isolate(&self) {
         self.0.by_hand(|machine| machine.by_hand(State::Isolated));
     }
 
     /// Closes it, with empty windows, and counts again; the next break is as short as the first.
+    ///
     /// What is closed already stays as it is.
     pub fn close(&self) {
         self.0.by_hand(|machine| machine.by_hand(State::Closed));
     }
 
     /// As it was built: closed, windows empty, no trips, no cause, also if it is closed already.
+    ///
     /// The `sequence` of its events goes on.
     pub fn reset(&self) {
         self.0.by_hand(Machine::reset);
@@ -102,8 +107,9 @@ impl CircuitBreaker {
         self.0.by_hand(|machine| machine.by_hand(State::Disabled));
     }
 
-    /// Lets every call through and counts, from nothing, but never trips, until told otherwise by
-    /// hand: to see what the rules would make of real traffic.
+    /// Lets every call through and counts, from nothing, but never trips.
+    ///
+    /// Until told otherwise by hand: to see what the rules would make of real traffic.
     pub fn metrics_only(&self) {
         self.0
             .by_hand(|machine| machine.by_hand(State::MetricsOnly));

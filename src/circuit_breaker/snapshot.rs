@@ -12,10 +12,10 @@ pub struct Snapshot {
     pub state: State,
     /// Why it is in this state; `None`: it was built or reset so.
     pub cause: Option<Cause>,
-    /// How often its state has changed: the `sequence` of the last
+    /// How many times its state has changed: the `sequence` of the last
     /// [`StateChanged`](crate::Event::StateChanged).
     pub sequence: u64,
-    /// How often it has tripped since it was last closed: what a growing break grows with.
+    /// How many times it has tripped since it was last closed: what a growing break grows with.
     pub trips: u32,
     /// When the next call is let through, if it is open: now, if the break is over. `None` where
     /// that is beyond the clock's range.
@@ -68,9 +68,9 @@ impl Counts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Probes {
-    /// How many have to answer.
+    /// How many probes have to answer.
     pub needed: u32,
-    /// How many are under way.
+    /// How many probes are under way.
     pub out: u32,
     /// Those that have answered.
     pub answered: Counts,

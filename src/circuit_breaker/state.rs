@@ -19,8 +19,9 @@ pub enum State {
 }
 
 impl State {
-    /// The label in events, metrics and logs: `closed`, `open`, `half_open`, `isolated`,
-    /// `disabled`, `metrics_only`.
+    /// The label in events, metrics and logs.
+    ///
+    /// `closed`, `open`, `half_open`, `isolated`, `disabled` or `metrics_only`.
     pub const fn as_str(self) -> &'static str {
         match self {
             State::Closed => "closed",
@@ -112,7 +113,7 @@ pub enum Cause {
         probes: u64,
         /// How many of them failed.
         failures: u64,
-        /// How many of them were slow, failed or not.
+        /// How many probes were slow, failed or not.
         slow: u64,
     },
     /// [`isolate`](super::CircuitBreaker::isolate), [`close`](super::CircuitBreaker::close),

@@ -7,8 +7,9 @@ use http::HeaderMap;
 use std::time::Duration;
 use tonic::{Code, Status, metadata::MetadataMap};
 
-/// gRPC over tonic, after gRFC A6 ("client retries") and the meanings that google.rpc.Code gives
-/// its codes.
+/// gRPC over tonic.
+///
+/// After gRFC A6 ("client retries") and the meanings that google.rpc.Code gives its codes.
 ///
 /// | code | class | why |
 /// |---|---|---|
@@ -160,8 +161,10 @@ fn pushback(metadata: &MetadataMap) -> Option<Hint> {
     Some(millis.map_or(Hint::Stop, |ms| Hint::Exactly(Duration::from_millis(ms))))
 }
 
-/// Errors leave as a [`Status`]: a refusal with its own code, any other error as tonic itself would
-/// tell it. What [`layer_channel`](Pipeline::layer_channel) folds into.
+/// Errors leave as a [`Status`].
+///
+/// A refusal with its own code, any other error as tonic itself would tell it. What
+/// [`layer_channel`](Pipeline::layer_channel) folds into.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AsStatus;
 
@@ -177,8 +180,9 @@ impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> Target<E> for AsStatus {
 }
 
 impl<M> Pipeline<Grpc, M> {
-    /// Guards a tonic `Channel`: the generated client's calls are each sent once, and a refusal
-    /// reaches its user as a [`Status`] with a code, a message and
+    /// Guards a tonic `Channel`: the generated client's calls are each sent once.
+    ///
+    /// A refusal reaches its user as a [`Status`] with a code, a message and
     /// [`Rejected`](crate::Rejected) as its source.
     ///
     /// ```

@@ -22,9 +22,11 @@ impl Rejected {
         }
     }
 
-    /// This refusal as the answer of a server: the [status](Rejected::http_status), an empty body,
-    /// and `Retry-After` in whole seconds, rounded up, where it is known when to come back. The
-    /// text of the refusal stays here: names of policies are no business of a client.
+    /// This refusal as the answer of a server.
+    ///
+    /// The [status](Rejected::http_status), an empty body, and `Retry-After` in whole seconds,
+    /// rounded up, where it is known when to come back. The text of the refusal stays here: names
+    /// of policies are no business of a client.
     ///
     /// ```
     /// use seawall::{RateLimit, Reason, Rejected, service::respond_with};

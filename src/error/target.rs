@@ -1,8 +1,10 @@
 use super::{Error, Rejected};
 use std::marker::PhantomData;
 
-/// How an [`Error<E>`] leaves a pipeline: as it is ([`Flat`]) or folded into your own error
-/// ([`To`]). Chosen by the builder's [`error`](crate::pipeline::Builder::error).
+/// How an [`Error<E>`] leaves a pipeline.
+///
+/// As it is ([`Flat`]) or folded into your own error ([`To`]). Chosen by the builder's
+/// [`error`](crate::pipeline::Builder::error).
 #[diagnostic::on_unimplemented(
     message = "the pipeline's error type cannot be made from `{E}`",
     note = "`.error::<M>()` needs `M: From<seawall::Rejected>` and `M: From<{E}>`"

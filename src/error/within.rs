@@ -22,8 +22,10 @@ impl Drop for Look {
 }
 
 impl Rejected {
-    /// The refusal behind an error, however it is wrapped: the error itself, an
-    /// [`Error<E>`](crate::Error), or one of the sources of an error of your own.
+    /// The refusal behind an error, however it is wrapped.
+    ///
+    /// The error itself, an [`Error<E>`](crate::Error), or one of the sources of an error of your
+    /// own.
     ///
     /// ```
     /// use seawall::{Error, Reason, Rejected};

@@ -42,7 +42,7 @@ pub enum SagaEventKind<'a> {
     /// One attempt of a step has ended.
     #[non_exhaustive]
     AttemptEnded {
-        /// The operation.
+        /// The operation's number.
         op: u32,
         /// The step's name.
         step: &'a str,
@@ -54,7 +54,7 @@ pub enum SagaEventKind<'a> {
     /// A step, or its compensation, waits before the next attempt.
     #[non_exhaustive]
     Waiting {
-        /// The operation.
+        /// The operation's number.
         op: u32,
         /// The step's name.
         step: &'a str,
@@ -68,7 +68,7 @@ pub enum SagaEventKind<'a> {
     /// A compensation has succeeded.
     #[non_exhaustive]
     Undone {
-        /// The operation.
+        /// The operation's number.
         op: u32,
         /// The step's name.
         step: &'a str,
@@ -78,7 +78,7 @@ pub enum SagaEventKind<'a> {
     /// One attempt of a compensation has failed.
     #[non_exhaustive]
     UndoFailed {
-        /// The operation.
+        /// The operation's number.
         op: u32,
         /// The step's name.
         step: &'a str,

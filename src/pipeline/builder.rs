@@ -9,7 +9,10 @@ use std::{marker::PhantomData, sync::Arc};
 /// Gathers the policies of a [`Pipeline`], from the outside in. The type does not grow with them.
 ///
 /// # Defaults
-/// No policies, the dialect [`Standard`], errors as [`Error<E>`](crate::Error), nobody listening.
+/// - [`with`](Builder::with), [`append`](Builder::append): no policies
+/// - [`classify`](Builder::classify), [`classify_with`](Builder::classify_with): [`Standard`]
+/// - [`error`](Builder::error): as [`Error<E>`](crate::Error)
+/// - [`observer`](Builder::observer): nobody
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder<D = Standard, M = Flat> {
     name: Name,
@@ -32,16 +35,19 @@ impl Builder {
 }
 
 impl<D, M> Builder<D, M> {
-    /// The next policy inward: a configuration, a handle (shared with whoever else holds it) or a
-    /// reference to one, or a [`Policy`] of your own.
+    /// The next policy inward.
+    ///
+    /// A configuration, a handle (shared with whoever else holds it) or a reference to one, or a
+    /// [`Policy`] of your own. Default: a pipeline without policies runs what it is given, bare.
     pub fn with(mut self, policy: impl IntoPolicy) -> Self {
         self.policies.push(policy.into_slot());
         self
     }
 
-    /// The next policies inward: all of another pipeline's, state shared. Running one pipeline
-    /// inside another instead would make the outer one take the inner one's refusals for failures
-    /// of the dependency.
+    /// The next policies inward: all of another pipeline's, state shared.
+    ///
+    /// Running one pipeline inside another instead would make the outer one take the inner one's
+    /// refusals for failures of the dependency. Default: none.
     pub fn append<D2, M2>(mut self, other: &Pipeline<D2, M2>) -> Self {
         self.policies
             .extend(other.shared.stack.iter().cloned().map(Ok));
@@ -67,7 +73,8 @@ impl<D, M> Builder<D, M> {
 
     /// As [`classify`](Builder::classify), by a closure.
     ///
-    /// A panic in it is contained; that answer then counts as [`Class::Ignored`].
+    /// A panic in it is contained; that answer then counts as [`Class::Ignored`]. Default:
+    /// [`Standard`].
     ///
     /// ```
     /// use seawall::{CircuitBreaker, Class, Pipeline};
@@ -98,6 +105,7 @@ impl<D, M> Builder<D, M> {
     }
 
     /// Errors come out as `E2`, which is `From<Rejected>` and `From` the operation's error.
+    ///
     /// Default: as [`Error<E>`](crate::Error).
     pub fn error<E2>(self) -> Builder<D, To<E2>> {
         let Builder {

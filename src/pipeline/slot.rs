@@ -80,8 +80,10 @@ impl Policy for Slot {
     }
 }
 
-/// What a pipeline's [`with`](super::Builder::with) takes: a policy's configuration, its handle or
-/// a reference to that, or a [`Policy`] of your own (or an `Arc` of one).
+/// What a pipeline's [`with`](super::Builder::with) takes.
+///
+/// A policy's configuration, its handle or a reference to that, or a [`Policy`] of your own (or an
+/// `Arc` of one).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no policy and no configuration of one",
     note = "`with` takes `Timeout::after(..)`, a built handle, `&handle`, or your own `impl Policy`"

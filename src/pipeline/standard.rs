@@ -6,8 +6,9 @@ use crate::{Bulkhead, CircuitBreaker, Name, Retry, Timeout};
 use std::time::Duration;
 
 impl Pipeline {
-    /// The usual stack around an HTTP client: a builder that already holds five policies. Those
-    /// that [`with`](Builder::with) adds stand further in.
+    /// The usual stack around an HTTP client: a builder that already holds five policies.
+    ///
+    /// Those that [`with`](Builder::with) adds stand further in.
     ///
     /// For a client of one host, in a service without figures of its own yet. Not for many hosts:
     /// one that is down would open the breaker for all of them. Where other figures are known,

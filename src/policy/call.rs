@@ -3,6 +3,11 @@ use crate::{Event, Name, Observer, event};
 use std::{cell::Cell, task::Waker};
 
 /// What a policy sees of the call it is asked about, for the length of one poll.
+///
+/// # Defaults
+/// Of a call that a test makes by hand; the driver sets its own.
+/// - [`with_waker`](Call::with_waker): one that does nothing
+/// - [`with_observer`](Call::with_observer): nobody
 pub struct Call<'a> {
     /// In nanoseconds from the epoch; `NEVER`: not read yet.
     now: Cell<u64>,
@@ -61,8 +66,9 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// A call at this instant, with a waker that does nothing: for testing a policy by plain
-    /// function calls.
+    /// A call at this instant, for testing a policy by plain function calls.
+    ///
+    /// Its waker does nothing.
     ///
     /// ```
     /// use seawall::policy::{Call, Enter, Policy};
@@ -81,12 +87,12 @@ impl<'a> Call<'a> {
         call
     }
 
-    /// This call with another waker.
+    /// This call with another waker. Default: one that does nothing.
     pub fn with_waker(self, waker: &'a Waker) -> Self {
         Call { waker, ..self }
     }
 
-    /// This call with an observer that hears under the name `source`.
+    /// This call with an observer that hears under the name `source`. Default: nobody.
     pub fn with_observer(self, source: Name, observer: &'a dyn Observer) -> Self {
         Call {
             ear: Ear::Observer(Listener { observer, source }),
@@ -112,15 +118,18 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Whether another attempt is possible at all: the request can and may be sent again, and
-    /// the call is not being settled. An [`Exit::Again`](super::Exit::Again) is void otherwise.
+    /// Whether another attempt is possible at all.
+    ///
+    /// It is if the request can and may be sent again, and the call is not being settled. An
+    /// [`Exit::Again`](super::Exit::Again) is void otherwise.
     #[inline]
     pub fn may_repeat(&self) -> bool {
         self.further.get() == Further::Possible
     }
 
-    /// Whether the call is being settled from outside: dropped, or cut off by an enclosing
-    /// deadline. Nothing that a policy answers can change its end.
+    /// Whether the call is being settled from outside.
+    ///
+    /// It was dropped, or cut off by an enclosing deadline. Nothing that a policy answers can change its end.
     #[inline]
     pub fn is_settling(&self) -> bool {
         self.further.get() == Further::Settling

@@ -35,8 +35,10 @@ impl RateLimitConfig {
         }
     }
 
-    /// How many permits may be spent at once after a quiet time, at least 1. The burst comes on top
-    /// of the rate: in any time t, at most burst + rate × t. Default: the permits of one span.
+    /// How many permits may be spent at once after a quiet time, at least 1.
+    ///
+    /// The burst comes on top of the rate: in any time t, at most burst + rate × t. Default: the
+    /// permits of one span.
     ///
     /// A burst of 1 spaces calls evenly. A spent burst has to come back within ten years.
     pub const fn burst(mut self, burst: u32) -> Self {
@@ -44,8 +46,10 @@ impl RateLimitConfig {
         self
     }
 
-    /// How long a call may be made to wait for its turn. One whose turn comes later is refused at
-    /// once and reserves nothing. Default: zero, nobody waits. [`Duration::MAX`] is no bound.
+    /// How long a call may be made to wait for its turn.
+    ///
+    /// One whose turn comes later is refused at once and reserves nothing. Default: zero, nobody
+    /// waits. [`Duration::MAX`] is no bound.
     ///
     /// Calls in wait hold memory: the longest wait × the rate is how many they can be.
     pub const fn max_wait(mut self, max_wait: Duration) -> Self {

@@ -10,8 +10,9 @@ use std::{
     time::Duration,
 };
 
-/// So many calls per time. Clones, also those of another [`weight`](RateLimit::weight), share the
-/// permits.
+/// So many calls per time.
+///
+/// Clones, also those of another [`weight`](RateLimit::weight), share the permits.
 ///
 /// See the [module](crate::rate_limit).
 #[derive(Clone)]
@@ -36,7 +37,7 @@ pub(super) struct Core {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Snapshot {
-    /// The heaviest call that would be let through at once.
+    /// How many permits the heaviest call may need that would be let through at once.
     pub available: u32,
     /// When the whole burst is there again, if nobody comes before. Longer than a spent burst takes
     /// to come back: calls wait for turns.

@@ -35,7 +35,8 @@ use std::{sync::Arc, time::Duration};
 /// # Defaults
 /// - [`factor`](Backoff::factor): 2
 /// - [`max`](Backoff::max): 30 s for the shapes that grow, none for the others
-/// - jitter: none
+/// - [`jitter`](Backoff::jitter), [`equal_jitter`](Backoff::equal_jitter),
+///   [`proportional_jitter`](Backoff::proportional_jitter): none
 /// - [`seed`](Backoff::seed): chance
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a backoff does nothing until it is given to a retry"]
@@ -86,23 +87,29 @@ impl Backoff {
         Backoff::of(Shape::Fibonacci(base))
     }
 
-    /// Each wait is drawn between `base` and three times the wait before it ("decorrelated jitter",
-    /// AWS Architecture Blog, "Exponential Backoff And Jitter", 2015). Takes no further jitter.
+    /// Each wait is drawn between `base` and three times the wait before it.
+    ///
+    /// "Decorrelated jitter", AWS Architecture Blog, "Exponential Backoff And Jitter", 2015. Takes
+    /// no further jitter.
     ///
     /// From the 257th attempt on, the wait is drawn by a walk over the last 256.
     pub const fn decorrelated(base: Duration) -> Self {
         Backoff::of(Shape::Decorrelated(base))
     }
 
-    /// Your own function of the number of attempts made, from 1. It is called once per wait, in
-    /// the task that makes the call; a panic in it is contained, and the call gives up.
+    /// Your own function of the number of attempts made, from 1.
+    ///
+    /// It is called once per wait, in the task that makes the call; a panic in it is contained, and
+    /// the call gives up.
     pub fn from_fn(wait: impl Fn(u32) -> Duration + Send + Sync + 'static) -> Self {
         Backoff::of(Shape::Function(Arc::new(wait)))
     }
 
-    /// Your own waits; where they end, the attempts end. `waits` makes a fresh iterator for each
-    /// wait, whose n-th item stands after the n-th attempt: for a list, say, not for a long
-    /// computation. A panic in it is contained, and the call gives up.
+    /// Your own waits; where they end, the attempts end.
+    ///
+    /// `waits` makes a fresh iterator for each wait, whose n-th item stands after the n-th attempt:
+    /// for a list, say, not for a long computation. A panic in it is contained, and the call gives
+    /// up.
     ///
     /// ```
     /// use seawall::retry::Backoff;
@@ -131,8 +138,9 @@ impl Backoff {
         self
     }
 
-    /// The longest wait; not shorter than the first. Default: 30 s for the shapes that grow, none
-    /// for the others.
+    /// The longest wait; not shorter than the first.
+    ///
+    /// Default: 30 s for the shapes that grow, none for the others.
     pub const fn max(mut self, max: Duration) -> Self {
         self.max = Some(max);
         self
@@ -153,22 +161,25 @@ impl Backoff {
     }
 
     /// Each wait is drawn up to this share below or above its length: above 0 and at most 1.
+    ///
     /// Default: no jitter.
     pub const fn proportional_jitter(mut self, ratio: f64) -> Self {
         self.jitter = Jitter::Proportional(ratio);
         self
     }
 
-    /// Draws the same waits in every call, as [`delay`](Backoff::delay) with this seed does: for
-    /// tests and for replaying a run. Calls that share a seed wait in step, which is what jitter
-    /// is to prevent. Default: every call draws anew.
+    /// Draws the same waits in every call, as [`delay`](Backoff::delay) with this seed does.
+    ///
+    /// For tests and for replaying a run. Calls that share a seed wait in step, which is what
+    /// jitter is to prevent. Default: every call draws anew.
     pub const fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// The wait after so many attempts of a call with this seed, the first being 1. `None`: no
-    /// further attempt.
+    /// The wait after so many attempts of a call with this seed, the first being 1.
+    ///
+    /// `None`: no further attempt.
     pub fn delay(&self, attempts: u32, seed: u64) -> Option<Duration> {
         let (attempts, cap) = (attempts.max(1), nanos(self.cap()));
         let factor = self.factor.unwrap_or(FACTOR);

@@ -155,15 +155,18 @@ pub struct RetryBudgetConfig {
 }
 
 impl RetryBudgetConfig {
-    /// The time over which first attempts and retries are counted: from 1 ms to a day. Default:
-    /// 10 s.
+    /// The time over which first attempts and retries are counted: from 1 ms to a day.
+    ///
+    /// Default: 10 s.
     pub const fn over(mut self, over: Duration) -> Self {
         self.over = over;
         self
     }
 
-    /// Retries per second that are allowed whatever the traffic, so that a quiet service can retry
-    /// at all: finite, at most a million. Those of a whole window may be made at once. Default: 10.
+    /// Retries per second that are allowed whatever the traffic: finite, at most a million.
+    ///
+    /// So that a quiet service can retry at all. Those of a whole window may be made at once.
+    /// Default: 10.
     pub const fn floor_per_second(mut self, floor_per_second: f64) -> Self {
         self.floor_per_second = floor_per_second;
         self

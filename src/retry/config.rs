@@ -43,8 +43,9 @@ impl Retry {
         RetryConfig::new(Some(attempts), None)
     }
 
-    /// As many attempts as start within this time of the first; see
-    /// [`max_elapsed`](RetryConfig::max_elapsed).
+    /// As many attempts as start within this time of the first.
+    ///
+    /// See [`max_elapsed`](RetryConfig::max_elapsed).
     pub const fn within(max_elapsed: Duration) -> RetryConfig {
         RetryConfig::new(None, Some(max_elapsed))
     }
@@ -68,9 +69,10 @@ impl RetryConfig {
         }
     }
 
-    /// No attempt starts later than this after the first, to the microsecond. If the wait before
-    /// the next would end no earlier, the call gives up now, without waiting. An attempt under way
-    /// is not cut off: that is a [`Timeout`](crate::Timeout)'s work.
+    /// No attempt starts later than this after the first, to the microsecond.
+    ///
+    /// If the wait before the next would end no earlier, the call gives up now, without waiting. An
+    /// attempt under way is not cut off: that is a [`Timeout`](crate::Timeout)'s work.
     ///
     /// Costs one reading of the clock per call. At most 101 days; [`Duration::MAX`] is no limit.
     /// Default: none with [`Retry::attempts`].
@@ -79,8 +81,9 @@ impl RetryConfig {
         self
     }
 
-    /// The wait before each further attempt. Default: exponential from 50 ms, factor 2, at most
-    /// 30 s, full jitter.
+    /// The wait before each further attempt.
+    ///
+    /// Default: exponential from 50 ms, factor 2, at most 30 s, full jitter.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
         self
@@ -99,7 +102,7 @@ impl RetryConfig {
     /// [`wait_for_circuit`](RetryConfig::wait_for_circuit) let them through. Not asked where the
     /// answer is settled: a success, a cancellation, a panic, a refusal for good, and
     /// [`Class::Failed`](crate::Class::Failed), which must not be repeated. What a value or an error
-    /// means is the dialect's to say. A panic in it is contained, and stops.
+    /// means is the dialect's to say. A panic in it is contained, and stops. Default: the table.
     ///
     /// ```
     /// use seawall::policy::Outcome;
@@ -124,25 +127,28 @@ impl RetryConfig {
         self
     }
 
-    /// Retries what policies further in refuse, too: a full bulkhead, a spent limit, an open
-    /// circuit; not before the time they hint at. Not what no wait can mend: a circuit opened by
-    /// hand, a call larger than a limit's burst, a missing timer. Default: refusals are returned.
+    /// Retries what policies further in refuse, too.
+    ///
+    /// A full bulkhead, a spent limit, an open circuit; not before the time they hint at. Not what no wait can mend: a circuit opened by hand, a
+    /// call larger than a limit's burst, a missing timer. Default: refusals are returned.
     pub const fn retry_refusals(mut self) -> Self {
         self.rules.refusals = true;
         self
     }
 
-    /// Retries the refusal of an open circuit further in, after exactly the time it hints at,
-    /// without backoff or jitter; after the backoff if it is half-open and gives no hint. Not capped
-    /// by [`max_retry_after`](RetryConfig::max_retry_after): to come earlier is to be refused again.
-    /// Default: refusals are returned.
+    /// Retries the refusal of an open circuit further in, after exactly the time it hints at.
+    ///
+    /// Without backoff or jitter; after the backoff if it is half-open and gives no hint. Not
+    /// capped by [`max_retry_after`](RetryConfig::max_retry_after): to come earlier is to be
+    /// refused again. Default: refusals are returned.
     pub const fn wait_for_circuit(mut self) -> Self {
         self.rules.circuit = true;
         self
     }
 
-    /// The longest that a hint (`Retry-After`, a spent limit's) may lengthen a wait. Where more is
-    /// asked for, the attempt is made after this time. Default: 60 s.
+    /// The longest that a hint (`Retry-After`, a spent limit's) may lengthen a wait.
+    ///
+    /// Where more is asked for, the attempt is made after this time. Default: 60 s.
     pub const fn max_retry_after(mut self, max_retry_after: Duration) -> Self {
         self.rules.max_retry_after = max_retry_after;
         self

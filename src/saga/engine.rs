@@ -76,8 +76,10 @@ use crate::saga::{
 use serde::Serialize;
 use std::{fmt, marker::PhantomData, sync::Arc};
 
-/// Runs sagas. Clones share it; when the last one is dropped its tasks end, and the next engine on
-/// the same store goes on where they stood.
+/// Runs sagas.
+///
+/// Clones share it; when the last one is dropped its tasks end, and the next engine on the same
+/// store goes on where they stood.
 ///
 /// Spawns tasks that outlive the calls that began them: that is what it is for.
 pub struct Engine<App> {
@@ -123,8 +125,9 @@ impl<App> Engine<App> {
         }
     }
 
-    /// Starts a saga. `Ok` means that it is written down and will end, whatever happens to this
-    /// process.
+    /// Starts a saga.
+    ///
+    /// `Ok` means that it is written down and will end, whatever happens to this process.
     ///
     /// The key is yours, up to 255 bytes: the same key with the same input is the same saga, also
     /// after it has ended, for as long as it is [kept](Builder::retention). So a start may be
@@ -172,8 +175,9 @@ impl<App> Engine<App> {
         Handle::new(self.core.clone(), id, None)
     }
 
-    /// A handle to the saga that was started under this key, to wait for its end; `None` where there
-    /// is none, or not any more.
+    /// A handle to the saga that was started under this key, to wait for its end.
+    ///
+    /// `None` where there is none, or not any more.
     ///
     /// ```
     /// # use seawall::saga::{Abort, Engine, Flow, MemoryStore};
@@ -214,10 +218,12 @@ impl<App> Engine<App> {
         self.core.store.find(name, key).await
     }
 
-    /// Sends a signal to the saga with this name and key. `Ok` means that it will be delivered, once,
-    /// in the order of arrival. The same `id` is taken once by a run of the saga; by a later run, after
-    /// [`continue_as`](super::Flow::continue_as), it may be taken again once the
-    /// [retention time](Builder::retention) has passed since it was sent.
+    /// Sends a signal to the saga with this name and key.
+    ///
+    /// `Ok` means that it will be delivered, once, in the order of arrival. The same `id` is taken
+    /// once by a run of the saga; by a later run, after [`continue_as`](super::Flow::continue_as),
+    /// it may be taken again once the [retention time](Builder::retention) has passed since it was
+    /// sent.
     ///
     /// It may come before the saga is started, and is kept for the retention time if no saga with that
     /// key is started; then it is deleted, and with it goes the promise. What has come to a saga that has
@@ -293,6 +299,7 @@ impl<App> Engine<App> {
     }
 
     /// The hands of a person on the sagas: to list, to look, and to act on those that are stuck.
+    ///
     /// `by` is who it is, kept with every command: not empty, up to 255 bytes.
     pub fn operator(&self, by: &str) -> Operator {
         Operator::new(self.core.clone(), by)
@@ -314,9 +321,10 @@ impl<App> Engine<App> {
         self.core.in_memory()
     }
 
-    /// Stops gently: nothing is started any more, actions that run are waited for and written down,
-    /// and all sagas are released, so that the next engine goes on at once. Bounded by the longest
-    /// attempt.
+    /// Stops gently, so that the next engine goes on at once.
+    ///
+    /// Nothing is started any more, actions that run are waited for and written down, and all sagas
+    /// are released. Bounded by the longest attempt.
     ///
     /// # Errors
     /// [`StoreError`]: the release failed; nothing is lost.
@@ -327,8 +335,10 @@ impl<App> Engine<App> {
         self.core.drain().await
     }
 
-    /// Waits until the store has failed, and tells why. Nothing can be written then; a new engine on
-    /// a store that was opened anew recovers all that was acknowledged.
+    /// Waits until the store has failed, and tells why.
+    ///
+    /// Nothing can be written then; a new engine on a store that was opened anew recovers all that
+    /// was acknowledged.
     ///
     /// # Cancel safety
     /// It only waits.
@@ -371,7 +381,7 @@ pub enum SignalError {
         name: &'static str,
         /// Its size.
         bytes: usize,
-        /// The limit.
+        /// The limit, in bytes.
         most: usize,
     },
     /// It cannot be written as JSON.

@@ -65,14 +65,18 @@ use std::{
     time::Duration,
 };
 
-/// A saga as a type: its input is the value, its code is [`run`](Saga::run). For sagas that outlive a
-/// release; functions under a name ([`Builder::saga`](super::Builder::saga)) need less.
+/// A saga as a type: its input is the value, its code is [`run`](Saga::run).
+///
+/// For sagas that outlive a release; functions under a name
+/// ([`Builder::saga`](super::Builder::saga)) need less.
 pub trait Saga<App: Send + Sync + 'static>: Payload + Sync {
     /// Its name in the journal. Never change it while sagas under it are kept.
     const NAME: &'static str;
 
-    /// The version of its code. Register old versions beside new ones until their sagas have ended,
-    /// or change the code with [`Flow::patched`].
+    /// The version of its code.
+    ///
+    /// Register old versions beside new ones until their sagas have ended, or change the code with
+    /// [`Flow::patched`].
     const VERSION: u32 = 1;
 
     /// What it answers.
@@ -81,7 +85,14 @@ pub trait Saga<App: Send + Sync + 'static>: Payload + Sync {
     /// Every step that it runs, as a tuple: `(Reserve, Charge, Confirm)`.
     type Steps: StepSet<App>;
 
-    /// Its code. `Err` gives the saga up, and everything it attempted is undone.
+    /// Its code.
+    ///
+    /// # Errors
+    /// [`Abort`] gives the saga up, and everything it attempted is undone.
+    ///
+    /// # Cancel safety
+    /// It is dropped at any await, when the saga leaves memory or its engine ends, and runs again
+    /// from the beginning.
     fn run(
         &self,
         saga: &Context<App, Self>,
@@ -175,9 +186,10 @@ impl Flow {
         self.step_op(step.name, Some(step.origin), &args, false)
     }
 
-    /// Runs the step that is the point of no return: once it is done the saga only goes forward, and
-    /// a step that fails then parks it for an operator. To be asked for alone: with another operation
-    /// open the saga is parked.
+    /// Runs the step that is the point of no return.
+    ///
+    /// Once it is done the saga only goes forward, and a step that fails then parks it for an
+    /// operator. To be asked for alone: with another operation open the saga is parked.
     ///
     /// # Errors
     /// [`StepFailed`], always clean: a pivot of unknown outcome parks the saga.
@@ -213,9 +225,11 @@ impl Flow {
         Op::new(&self.shared, ask, name, Decode::step())
     }
 
-    /// Starts another saga as a part of this one, and waits for its end. Its key is made from this
-    /// saga's, so a restart finds the same child. If this saga is given up, a running child is
-    /// cancelled, and for a completed one the compensation is called that was registered with it.
+    /// Starts another saga as a part of this one, and waits for its end.
+    ///
+    /// Its key is made from this saga's, so a restart finds the same child. If this saga is given
+    /// up, a running child is cancelled, and for a completed one the compensation is called that
+    /// was registered with it.
     ///
     /// # Errors
     /// [`StepFailed`]: clean where the child was compensated; unknown where it ended with exceptions
@@ -260,9 +274,11 @@ impl Flow {
         )
     }
 
-    /// Waits for a signal. Signals of one name are taken in the order of their arrival, by the waits
-    /// in the order in which they were begun; one that came before, even before the saga was started,
-    /// is there at once.
+    /// Waits for a signal.
+    ///
+    /// Signals of one name are taken in the order of their arrival, by the waits in the order in
+    /// which they were begun; one that came before, even before the saga was started, is there at
+    /// once.
     ///
     /// # Cancel safety
     /// Dropped, the signal stays for the next wait.
@@ -286,8 +302,9 @@ impl Flow {
         Op::new(&self.shared, ask, M::NAME, Decode::of(shared::maybe_signal))
     }
 
-    /// Runs a step that sends a request, then waits for the signal that answers it. `None` where it
-    /// does not come within `within` of the step's end.
+    /// Runs a step that sends a request, then waits for the signal that answers it.
+    ///
+    /// `None` where it does not come within `within` of the step's end.
     ///
     /// # Errors
     /// As [`call`](Flow::call).
@@ -317,8 +334,9 @@ impl Flow {
         .await
     }
 
-    /// Takes a step back that is done, while the saga goes forward: `id` is from
-    /// [`Op::numbered`]. A step that is not done parks the saga.
+    /// Takes a step back that is done, while the saga goes forward: `id` is from [`Op::numbered`].
+    ///
+    /// A step that is not done parks the saga.
     ///
     /// # Cancel safety
     /// Dropped before its first poll, it does nothing. Later the compensation runs on.
@@ -331,10 +349,11 @@ impl Flow {
         )
     }
 
-    /// Whether this saga meets a change of its code here: true for one that comes by for the first
-    /// time with code that has it, and for ever after; false for one that was past this place before
-    /// there was the change. One whose last rows its code had not heard of yet (its engine was drained
-    /// or killed just then) may count as past it.
+    /// Whether this saga meets a change of its code here.
+    ///
+    /// True for one that comes by for the first time with code that has it, and for ever after;
+    /// false for one that was past this place before there was the change. One whose last rows its
+    /// code had not heard of yet (its engine was drained or killed just then) may count as past it.
     ///
     /// ```
     /// # use seawall::saga::{Abort, Flow, StepRef};
@@ -348,8 +367,10 @@ impl Flow {
         self.shared.patched(name)
     }
 
-    /// Ends this run and begins the next one, with a new input and an empty journal: for sagas that
-    /// go round for ever. To be returned: `return saga.continue_as(next);`. What was done stays done.
+    /// Ends this run and begins the next one, with a new input and an empty journal.
+    ///
+    /// For sagas that go round for ever. To be returned: `return saga.continue_as(next);`. What was
+    /// done stays done.
     ///
     /// After a pivot, or with operations open, the saga is parked instead.
     ///

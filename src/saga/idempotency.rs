@@ -1,10 +1,13 @@
-//! The `Idempotency-Key` header around any HTTP service: a request that comes again is answered
-//! again, and not done again.
+//! The `Idempotency-Key` header around any HTTP service: what comes again is not done again.
+//!
+//! It is answered again, with the first answer.
 //!
 //! A client whose answer was lost can only send its request once more. [`IdempotencyLayer`] keeps,
-//! in an SQLite file of its own, what each key was answered, and follows the IETF draft *The
-//! Idempotency-Key HTTP Header Field* (draft-ietf-httpapi-idempotency-key-header) where that says
-//! anything. Answers of the layer itself are `application/problem+json` (RFC 9457).
+//! in an SQLite file of its own, what each key was answered.
+//!
+//! # Sources
+//! The IETF draft *The Idempotency-Key HTTP Header Field* (draft-ietf-httpapi-idempotency-key-header),
+//! where that says anything. Answers of the layer itself are `application/problem+json` (RFC 9457).
 //!
 //! # What it cannot promise
 //!

@@ -7,6 +7,11 @@
 //!
 //! Public for those who write a [`Store`](super::Store) of their own or read journals with tools.
 //!
+//! # Sources
+//! An intent is durable before its action: write-ahead logging, Gray and Reuter, *Transaction
+//! Processing* (1993). The checksum is CRC-32C, as in iSCSI (RFC 3720, section 12.1).
+//!
+//! # Example
 //! ```
 //! use seawall::saga::journal::{Event, Phase, Row, View};
 //!
@@ -40,8 +45,10 @@ pub type Raw = Box<RawValue>;
 /// The format that this version writes, and the only one there has been.
 pub const FORMAT: u16 = 1;
 
-/// One thing that happened to a saga. `op` is the number of an operation, in the order in which the
-/// saga's code asked for them; it is never used twice.
+/// One thing that happened to a saga.
+///
+/// `op` is the number of an operation, in the order in which the saga's code asked for them; it is
+/// never used twice.
 ///
 /// Encoded as JSON, externally tagged, in snake case. Fields may be added with a default; anything
 /// else is a new format.
@@ -53,7 +60,7 @@ pub enum Event {
     /// begins.
     #[non_exhaustive]
     Started {
-        /// The format of this journal.
+        /// The version of this journal's format.
         v: u16,
         /// The version of its code. Its name is in its line, beside the journal.
         #[serde(default = "one", skip_serializing_if = "is_one")]
@@ -86,7 +93,7 @@ pub enum Event {
     /// The step was applied.
     #[non_exhaustive]
     Done {
-        /// The step.
+        /// The step's number.
         op: u32,
         /// What it answered.
         out: Raw,
@@ -97,7 +104,7 @@ pub enum Event {
     /// The step is given up.
     #[non_exhaustive]
     Failed {
-        /// The step.
+        /// The step's number.
         op: u32,
         /// No attempt of it was applied. Otherwise nobody knows, and it has to be undone.
         clean: bool,
@@ -112,13 +119,13 @@ pub enum Event {
     Timer {
         /// Its number.
         op: u32,
-        /// When it fires.
+        /// When it fires, in milliseconds since 1970.
         at: i64,
     },
     /// The timer has fired.
     #[non_exhaustive]
     Fired {
-        /// The timer.
+        /// The timer's number.
         op: u32,
     },
     /// The saga waits for a signal.
@@ -145,13 +152,13 @@ pub enum Event {
     /// A wait's time is up.
     #[non_exhaustive]
     TimedOut {
-        /// The wait.
+        /// The wait's number.
         op: u32,
     },
     /// The saga has let a wait go (it lost a race): its signal stays for the next one.
     #[non_exhaustive]
     Unwait {
-        /// The wait.
+        /// The wait's number.
         op: u32,
     },
     /// The saga reached a changed place of its code with the change in it.
@@ -165,7 +172,7 @@ pub enum Event {
     /// A step, or its compensation, is tried again; written before waits of five seconds and more.
     #[non_exhaustive]
     Retry {
-        /// The step.
+        /// The step's number.
         op: u32,
         /// The attempts used so far.
         attempt: u32,
@@ -207,13 +214,13 @@ pub enum Event {
     UndoAsked {
         /// Its number.
         op: u32,
-        /// The step.
+        /// The step's number.
         target: u32,
     },
     /// The step is compensated.
     #[non_exhaustive]
     Undone {
-        /// The step.
+        /// The step's number.
         op: u32,
     },
     /// Someone wants the saga given up, or its deadline does. It is, unless it gets past its pivot first.
@@ -239,7 +246,7 @@ pub enum Event {
     /// An operator takes a compensation as settled that was not made.
     #[non_exhaustive]
     Skipped {
-        /// The step.
+        /// The step's number.
         op: u32,
         /// Who.
         by: String,
@@ -249,7 +256,7 @@ pub enum Event {
     /// An operator says what became of a step.
     #[non_exhaustive]
     Settled {
-        /// The step.
+        /// The step's number.
         op: u32,
         /// What.
         verdict: Settlement,
@@ -265,7 +272,7 @@ pub enum Event {
         why: String,
         /// What kind of trouble.
         kind: StuckKind,
-        /// The step it is about.
+        /// The number of the step it is about.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         op: Option<u32>,
     },
@@ -313,7 +320,7 @@ pub struct Parent {
     pub saga: String,
     /// The parent's key.
     pub key: String,
-    /// The operation in it.
+    /// The number of the operation in it.
     pub op: u32,
 }
 

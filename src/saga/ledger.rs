@@ -1,5 +1,6 @@
-//! What makes a participant safe to call again: seen keys and tombstones, in one transaction with
-//! the effect.
+//! What makes a participant safe to call again.
+//!
+//! Seen keys and tombstones, in one transaction with the effect.
 //!
 //! A saga reaches a participant over a network that loses answers and delivers late. So it calls
 //! again what may have been applied, and undoes what may never have arrived. Two promises make that
@@ -26,6 +27,11 @@
 //! spans both: hand the key on to whoever has the effect. Around a whole HTTP service, and with less
 //! to promise, stands `saga::idempotency` (features `sqlite` and `http`).
 //!
+//! # Sources
+//! P1: Helland, *Idempotence Is Not a Medical Condition* (ACM Queue 10(4), 2012). P2: the fence of
+//! Seata's TCC mode, against what it calls dangling (<https://seata.apache.org/blog/seata-tcc-fence>).
+//!
+//! # Example
 //! ```
 //! use rusqlite::{Connection, TransactionBehavior::Immediate};
 //! use seawall::saga::{Ledger, ledger::{Effect, LedgerError, Reply, UndoReply}};
@@ -118,8 +124,9 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// The ledger of an action, of 1 to 255 bytes: `"reserve_stock"`. The name is kept with every
-    /// key, so it must not change while keys of it are kept.
+    /// The ledger of an action, of 1 to 255 bytes: `"reserve_stock"`.
+    ///
+    /// The name is kept with every key, so it must not change while keys of it are kept.
     pub const fn new(action: &'static str) -> Ledger {
         Ledger {
             action,
@@ -127,15 +134,18 @@ impl Ledger {
         }
     }
 
-    /// Tells the time that is kept with each key, for tests of retention. Default: the system's wall
-    /// clock.
+    /// Tells the time that is kept with each key, for tests of retention.
+    ///
+    /// Default: the system's wall clock.
     pub fn clock(mut self, tell: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.wall = Wall::of(tell);
         self
     }
 
-    /// Makes the tables of all ledgers where they are missing: `seawall_ledger`,
-    /// `seawall_ledger_version` and an index. To be called whenever the database has been opened.
+    /// Makes the tables of all ledgers where they are missing.
+    ///
+    /// `seawall_ledger`, `seawall_ledger_version` and an index. To be called whenever the database
+    /// has been opened.
     ///
     /// # Errors
     /// [`LedgerError::NewerSchema`] where a newer release has been at this file: nothing has been
@@ -197,8 +207,9 @@ impl Ledger {
         Ok(Reply::Fresh(effect))
     }
 
-    /// Undoes the step whose key is `step` with `effect`, once, and shuts that key: the step itself,
-    /// should it come now, is told [`Undone`](Reply::Undone).
+    /// Undoes the step whose key is `step` with `effect`, once, and shuts that key.
+    ///
+    /// The step itself, should it come now, is told [`Undone`](Reply::Undone).
     ///
     /// `key` is the undo's own, `<step>/undo`. The effect is called if the step was applied under
     /// this ledger's action, and never for one that was refused, undone or not seen. There is no
@@ -254,10 +265,11 @@ impl Ledger {
         Ok(UndoReply::Fresh { undone })
     }
 
-    /// What a step's key has come to here, without doing anything: for the answer to a saga's
-    /// [`verify`](crate::saga::StepBuilder::verify). [`Replayed`](Reply::Replayed) with the answer it
-    /// was given, or [`Undone`](Reply::Undone); a key that an undo has used is a
-    /// [`Mismatch`](Reply::Mismatch). `None`: it has not been here.
+    /// What a step's key has come to here, without doing anything.
+    ///
+    /// For the answer to a saga's [`verify`](crate::saga::StepBuilder::verify).
+    /// [`Replayed`](Reply::Replayed) with the answer it was given, or [`Undone`](Reply::Undone); a
+    /// key that an undo has used is a [`Mismatch`](Reply::Mismatch). `None`: it has not been here.
     ///
     /// What has not been here may still be on its way. So before a participant answers "not applied",
     /// it [undoes](Ledger::undo) the step, which shuts the key.
@@ -295,8 +307,10 @@ impl Ledger {
         self.reply(key, &kept).map(Some)
     }
 
-    /// Forgets at most `limit` of the keys and tombstones that were kept before `time`, of every
-    /// action, the oldest first. Tells how many: fewer than `limit` means that none is left.
+    /// Forgets at most `limit` of the keys and tombstones that were kept before `time`.
+    ///
+    /// Of every action, the oldest first. Tells how many rows: fewer than `limit` means that none
+    /// is left.
     ///
     /// A forgotten key is a new call, and the undo of a forgotten step undoes nothing. Keep them longer than any saga may take, the wait for an
     /// operator included: a month is cheap. A few hundred at a time, in a transaction each, do not

@@ -69,8 +69,10 @@ use super::{
 };
 use std::{fmt, sync::Arc};
 
-/// A person at the engine. Everything it does is kept under its name. From
-/// [`Engine::operator`](super::Engine::operator); clones are the same person.
+/// A person at the engine.
+///
+/// Everything it does is kept under its name. From [`Engine::operator`](super::Engine::operator);
+/// clones are the same person.
 #[derive(Clone)]
 pub struct Operator {
     core: Arc<Core>,
@@ -96,8 +98,9 @@ impl Operator {
         find::page(&self.core, find).await
     }
 
-    /// Everything that happened to a saga: `.await` it, or ask for the
-    /// [payloads](Show::with_payloads) as well.
+    /// Everything that happened to a saga.
+    ///
+    /// `.await` it, or ask for the [payloads](Show::with_payloads) as well.
     ///
     /// # Errors
     /// [`Refused::NotFound`], [`Refused::Store`]. A damaged journal is shown as far as it can be
@@ -121,8 +124,9 @@ impl Operator {
         self.core.command(id, Command::Retry { by, note }).await
     }
 
-    /// Leaves the compensation of operation `op` undone, counts it as settled, and sets the saga going
-    /// again. It ends as `CompensatedWithExceptions`, which names the step.
+    /// Leaves the compensation of operation number `op` undone and counts it as settled.
+    ///
+    /// The saga is set going again. It ends as `CompensatedWithExceptions`, which names the step.
     ///
     /// # Errors
     /// [`Refused`]; nothing was written.
@@ -134,8 +138,9 @@ impl Operator {
         self.core.command(id, Command::Skip { op, by, note }).await
     }
 
-    /// Says what became of operation `op` of a parked saga, and sets it going again. An output
-    /// ([`Settlement::done`]) must be what the step would have answered.
+    /// Says what became of operation number `op` of a parked saga, and sets it going again.
+    ///
+    /// An output ([`Settlement::done`]) must be what the step would have answered.
     ///
     /// # Errors
     /// [`Refused`]; nothing was written.
@@ -171,9 +176,10 @@ impl Operator {
         self.core.command(id, Command::Abort { by, note }).await
     }
 
-    /// Gives a saga up that runs or waits: it is undone. A pivot under way is waited for; if it
-    /// succeeds, the saga goes forward in spite of this. One that is being undone already stays so,
-    /// and nothing is written.
+    /// Gives a saga up that runs or waits: it is undone.
+    ///
+    /// A pivot under way is waited for; if it succeeds, the saga goes forward in spite of this. One
+    /// that is being undone already stays so, and nothing is written.
     ///
     /// # Errors
     /// [`Refused`]; nothing was written. [`PastPivot`](Refused::PastPivot): it only goes forward.
@@ -185,8 +191,10 @@ impl Operator {
         self.core.command(id, Command::Cancel { by, note }).await
     }
 
-    /// Ends a saga as it stands, whatever its state. Nothing is undone, an action under way is
-    /// dropped: what it has applied is left to you. [`show`](Operator::show) tells what that is.
+    /// Ends a saga as it stands, whatever its state.
+    ///
+    /// Nothing is undone, an action under way is dropped: what it has applied is left to you.
+    /// [`show`](Operator::show) tells what that is.
     ///
     /// # Errors
     /// [`Refused`]; nothing was written.

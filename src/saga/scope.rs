@@ -35,8 +35,9 @@ where
     Scope::default().run(f)
 }
 
-/// How sagas of one kind run and are undone. Clones share the settings; a scope keeps no state
-/// between its runs.
+/// How sagas of one kind run and are undone.
+///
+/// Clones share the settings; a scope keeps no state between its runs.
 ///
 /// A run that is dropped before its end is undone by a task that outlives it; see [`ScopeRun`].
 ///
@@ -176,6 +177,7 @@ impl fmt::Debug for Scope {
 /// - [`undo_attempts`](ScopeConfig::undo_attempts): 5
 /// - [`undo_backoff`](ScopeConfig::undo_backoff): exponential from 100 ms, at most 5 s, with full jitter
 /// - [`undo_timeout`](ScopeConfig::undo_timeout): 10 s
+/// - [`name`](ScopeConfig::name): the one given to [`Scope::new`]
 /// - [`observer`](ScopeConfig::observer): nobody
 #[derive(Clone)]
 #[must_use = "a configuration does nothing until it is built"]
@@ -188,28 +190,31 @@ pub struct ScopeConfig {
 }
 
 impl ScopeConfig {
-    /// The label in errors, events and metrics. Given to [`Scope::new`].
+    /// The label in errors, events and metrics. Default: the one given to [`Scope::new`].
     pub fn name(mut self, name: impl Into<Name>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// How often each compensation is tried, the first try included. Zero is refused at build.
-    /// Default: 5.
+    /// How often each compensation is tried, the first try included.
+    ///
+    /// Zero is refused at build. Default: 5.
     pub fn undo_attempts(mut self, attempts: u32) -> Self {
         self.undo_attempts = attempts;
         self
     }
 
-    /// The wait before each further try. Default: exponential from 100 ms, at most 5 s,
-    /// with full jitter.
+    /// The wait before each further try.
+    ///
+    /// Default: exponential from 100 ms, at most 5 s, with full jitter.
     pub fn undo_backoff(mut self, backoff: Backoff) -> Self {
         self.undo_backoff = backoff;
         self
     }
 
-    /// The longest that one try may take; then it has failed. [`Duration::MAX`] is no limit; zero
-    /// is refused at build. Default: 10 s.
+    /// The longest that one try may take; then it has failed.
+    ///
+    /// [`Duration::MAX`] is no limit; zero is refused at build. Default: 10 s.
     ///
     /// This limit and the [backoff](ScopeConfig::undo_backoff) need a tokio runtime with its time
     /// driver: without one, a compensation that has to wait is left, and told so.

@@ -1,5 +1,7 @@
-//! How a saga stands, and what it waits for: for programs that show it to their users, and at the
-//! head of an operator's [`Timeline`](super::operator::Timeline).
+//! How a saga stands, and what it waits for.
+//!
+//! For programs that show it to their users, and at the head of an operator's
+//! [`Timeline`](super::operator::Timeline).
 //!
 //! ```
 //! use seawall::saga::{Abort, Engine, Flow, MemoryStore, Status};

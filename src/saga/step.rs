@@ -64,8 +64,10 @@ pub(crate) use service::run_service;
 
 use std::{fmt, future::Future, marker::PhantomData, sync::Arc};
 
-/// A step as a type: a serializable command, what it does and how that is taken back. For steps that
-/// outlive a release; functions under a name ([`Builder::step`](super::Builder::step)) need less.
+/// A step as a type: a serializable command, what it does and how that is taken back.
+///
+/// For steps that outlive a release; functions under a name
+/// ([`Builder::step`](super::Builder::step)) need less.
 ///
 /// `App` is what the actions work with (clients, pools): the value given to the engine's builder.
 #[diagnostic::on_unimplemented(
@@ -79,16 +81,30 @@ pub trait Step<App: 'static>: Payload + Sync {
     /// What it answers.
     type Output: Payload + Sync;
 
-    /// The action. See the [module](self) for what its errors mean.
+    /// The action.
+    ///
+    /// # Errors
+    /// [`Failure`]; see the [module](self) for what each means.
+    ///
+    /// # Cancel safety
+    /// It is dropped when its time is over or the process ends, at any await. The attempt is then
+    /// one of unknown outcome, and comes again under the same key.
     fn run(
         &self,
         app: &App,
         cx: &StepContext,
     ) -> impl Future<Output = Result<Self::Output, Failure>> + Send;
 
-    /// The compensation: called when the saga goes backward, also where the step's outcome is
-    /// unknown. Its [key](StepContext::idempotency_key) is `<key of the step>/undo`. The default has
-    /// nothing to take back.
+    /// The compensation: called when the saga goes backward, also where the outcome is unknown.
+    ///
+    /// Its [key](StepContext::idempotency_key) is `<key of the step>/undo`. The default has nothing
+    /// to take back.
+    ///
+    /// # Errors
+    /// Whatever the [`Failure`], it is tried again; at last the saga is parked.
+    ///
+    /// # Cancel safety
+    /// As [`run`](Step::run).
     fn undo(
         &self,
         app: &App,
@@ -99,8 +115,13 @@ pub trait Step<App: 'static>: Payload + Sync {
         async { Ok(()) }
     }
 
-    /// Asks the participant what became of an attempt whose outcome is unknown. The default has
-    /// nobody to ask. A step that has a `verify` overrides [`VERIFIES`](Step::VERIFIES) as well.
+    /// Asks the participant what became of an attempt whose outcome is unknown.
+    ///
+    /// The default has nobody to ask. A step that has a `verify` overrides
+    /// [`VERIFIES`](Step::VERIFIES) as well.
+    ///
+    /// # Cancel safety
+    /// As [`run`](Step::run): it is asked again.
     fn verify(
         &self,
         app: &App,
@@ -132,8 +153,9 @@ pub enum Verdict<T> {
     CannotTell,
 }
 
-/// A step that was registered under a name. Only a builder makes one, so a step that is not
-/// registered cannot be called.
+/// A step that was registered under a name.
+///
+/// Only a builder makes one, so a step that is not registered cannot be called.
 pub struct StepRef<In, Out> {
     pub(crate) name: &'static str,
     /// The builder it belongs to.
@@ -174,6 +196,9 @@ impl<In, Out> fmt::Debug for StepRef<In, Out> {
 ///
 /// # Errors
 /// None.
+///
+/// # Cancel safety
+/// It never waits.
 pub async fn nothing_to_undo<App, In, Out>(
     _: Arc<App>,
     _: StepContext,

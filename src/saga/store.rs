@@ -121,18 +121,27 @@ impl fmt::Display for Status {
 
 /// Everything the engine asks of a database. `Ok` means durable.
 ///
-/// Methods may run in any number at a time and in any order. A dropped future leaves the request
-/// either done or not.
+/// Methods may run in any number at a time and in any order.
+///
+/// # Errors
+/// Of every method: [`StoreError`]. Whether a write that failed was done is not known, unless its
+/// docs say so; a store that cannot know what is on its disk closes itself.
+///
+/// # Cancel safety
+/// A dropped future leaves the request either done or not.
 pub trait Store: Send + Sync + 'static {
     /// Writes a saga down, or finds the one that has its name and key.
     fn create(&self, new: NewSaga) -> BoxFuture<'_, Result<Created, StoreError>>;
 
-    /// Adds a row. [`StoreError::Fenced`] where the epoch is not the saga's or the seq is taken:
-    /// then nothing was written.
+    /// Adds a row.
+    ///
+    /// [`StoreError::Fenced`] where the epoch is not the saga's or the seq is taken: then nothing
+    /// was written.
     fn append(&self, append: Append) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Takes over sagas that nobody owns and that are due, those due first first. Never stuck or
-    /// ended ones.
+    /// Takes over sagas that nobody owns and that are due, those due first first.
+    ///
+    /// Never stuck or ended ones.
     fn claim(&self, claim: Claim) -> BoxFuture<'_, Result<Claims, StoreError>>;
 
     /// Takes over this one, whoever owns it, whatever its state but ended; its owner is fenced.
@@ -153,8 +162,10 @@ pub trait Store: Send + Sync + 'static {
     /// Unread mail of a saga, in the order of arrival.
     fn inbox(&self, id: SagaId) -> BoxFuture<'_, Result<Vec<Mail>, StoreError>>;
 
-    /// Puts a letter into the inbox. A waiting saga becomes due at once. The same `id` is taken once, for
-    /// as long as it is kept: see [`delete_ended`](Store::delete_ended).
+    /// Puts a letter into the inbox.
+    ///
+    /// A waiting saga becomes due at once. The same `id` is taken once, for as long as it is kept:
+    /// see [`delete_ended`](Store::delete_ended).
     fn inbox_put(&self, letter: Letter) -> BoxFuture<'_, Result<Posted, StoreError>>;
 
     /// Sagas by number.
@@ -171,7 +182,9 @@ pub trait Store: Send + Sync + 'static {
     /// over several calls.
     fn delete_ended(&self, expired: Expired) -> BoxFuture<'_, Result<usize, StoreError>>;
 
-    /// Tells that the owner lives. Until when it may believe so, on its own clock, UTC ms; `None`
-    /// where nobody else can take over.
+    /// Tells that the owner lives.
+    ///
+    /// Until when it may believe so, on its own clock, UTC ms; `None` where nobody else can take
+    /// over.
     fn heartbeat(&self, owner: Owner) -> BoxFuture<'_, Result<Option<i64>, StoreError>>;
 }

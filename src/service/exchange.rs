@@ -101,6 +101,9 @@ impl<I: Service<Req> + Clone, Req, K: KeepRequest<Req>> Operation for Exchange<I
 }
 
 /// One attempt: readies a clone of the service, then calls that clone.
+///
+/// # Cancel safety
+/// Dropping it drops the clone, or the service's own future.
 #[pin_project]
 pub struct ReadyCall<I: Service<Req>, Req> {
     waiting: Option<(I, Req)>,

@@ -7,8 +7,9 @@ use std::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// Server side: a refusal becomes an answer, so that the error type is the inner service's own
-/// again. Goes outside a [`Guard`](crate::Guard).
+/// Server side: a refusal becomes an answer.
+///
+/// So the error type is the inner service's own again. Goes outside a [`Guard`](crate::Guard).
 ///
 /// ```
 /// use seawall::{Bulkhead, service::respond_with};
@@ -91,6 +92,9 @@ where
 }
 
 /// The future of [`Respond`].
+///
+/// # Cancel safety
+/// Dropping it drops the inner service's future.
 #[pin_project]
 pub struct RespondFuture<F, T> {
     #[pin]

@@ -184,6 +184,7 @@ impl<T> fmt::Debug for LastKnownGood<T> {
 ///
 /// # Defaults
 /// - [`max_age`](LastKnownGoodConfig::max_age): 5 minutes
+/// - [`name`](LastKnownGoodConfig::name): the one given to [`LastKnownGood::new`]
 /// - [`observer`](LastKnownGoodConfig::observer): nobody
 #[must_use = "a configuration does nothing until it is built"]
 pub struct LastKnownGoodConfig<T> {
@@ -194,21 +195,23 @@ pub struct LastKnownGoodConfig<T> {
 }
 
 impl<T> LastKnownGoodConfig<T> {
-    /// The label in events. Given to [`LastKnownGood::new`].
+    /// The label in events. Default: the one given to [`LastKnownGood::new`].
     pub fn name(mut self, name: impl Into<Name>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// The age up to which an answer is given, inclusive. [`Duration::MAX`] is no limit; zero is
-    /// refused at build. Default: 5 minutes.
+    /// The age up to which an answer is given, inclusive.
+    ///
+    /// [`Duration::MAX`] is no limit; zero is refused at build. Default: 5 minutes.
     pub fn max_age(mut self, max_age: Duration) -> Self {
         self.max_age = max_age;
         self
     }
 
-    /// Who hears of it when a stale answer is given
-    /// ([`Event::ServedStale`]). Default: nobody.
+    /// Who hears of it when a stale answer is given ([`Event::ServedStale`]).
+    ///
+    /// Default: nobody.
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.observer = Some(Arc::new(observer));
         self
@@ -259,8 +262,9 @@ impl<T> PartialEq for LastKnownGoodConfig<T> {
     }
 }
 
-/// The last good answer in place of an error. See
-/// [`ValueExt::or_last_good`](crate::value::ValueExt::or_last_good).
+/// The last good answer in place of an error.
+///
+/// See [`ValueExt::or_last_good`](crate::value::ValueExt::or_last_good).
 pub struct OrLastGood<T> {
     good: LastKnownGood<T>,
     ticket: Option<shelf::Begun>,

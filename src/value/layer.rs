@@ -92,8 +92,9 @@ where
     RescueLayer(Each(OrWith::new(f)))
 }
 
-/// The answer of another operation, as a layer. It sees the error, not the request; where it needs
-/// that, use [`or_service`].
+/// The answer of another operation, as a layer.
+///
+/// It sees the error, not the request; where it needs that, use [`or_service`].
 ///
 /// The service fails with a [`FallbackError`](crate::value::FallbackError).
 pub fn or_run<T, E, B, F, Fut>(f: F) -> RescueLayer<Each<OrRun<F>>>
@@ -104,8 +105,9 @@ where
     RescueLayer(Each(OrRun::new(f)))
 }
 
-/// The answer of another service to the same request, as a layer. Every request is cloned before it
-/// is sent.
+/// The answer of another service to the same request, as a layer.
+///
+/// Every request is cloned before it is sent.
 ///
 /// The service fails with a [`FallbackError`](crate::value::FallbackError).
 ///
@@ -128,8 +130,10 @@ pub fn or_service<S>(service: S) -> RescueLayer<Other<S, CloneRequest>> {
     RescueLayer(Other { service, keep })
 }
 
-/// As [`or_service`], with a function that copies the request, such as reqwest's
-/// `Request::try_clone`. Where it gives `None`, there is no fallback and the error passes.
+/// As [`or_service`], with a function that copies the request.
+///
+/// Such as reqwest's `Request::try_clone`. Where it gives `None`, there is no fallback and the
+/// error passes.
 pub fn or_service_with<S, Req, F>(service: S, copy: F) -> RescueLayer<Other<S, CopyWith<F>>>
 where
     F: Fn(&Req) -> Option<Req> + Clone,
@@ -138,8 +142,9 @@ where
     RescueLayer(Other { service, keep })
 }
 
-/// The last good answer in place of an error, as a layer. The service answers with a
-/// [`Kept`](crate::value::Kept).
+/// The last good answer in place of an error, as a layer.
+///
+/// The service answers with a [`Kept`](crate::value::Kept).
 ///
 /// One value for all requests: use it where every request asks the same.
 pub fn or_last_good<T: Clone>(good: &LastKnownGood<T>) -> RescueLayer<Each<OrLastGood<T>>> {
@@ -156,8 +161,9 @@ impl<P> RescueLayer<P> {
         RescueLayer(prepare)
     }
 
-    /// Rescues only the errors for which `wanted` is true; the others pass as they are. A panic of
-    /// `wanted` counts as false.
+    /// Rescues only the errors for which `wanted` is true; the others pass as they are.
+    ///
+    /// A panic of `wanted` counts as false. Default: every error.
     pub fn only_if<E, F: Fn(&E) -> bool + Clone>(self, wanted: F) -> RescueLayer<OnlyIf<P, F>> {
         let rescue = self.0;
         RescueLayer(OnlyIf { rescue, wanted })

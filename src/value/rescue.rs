@@ -8,8 +8,9 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// What to do with the result of one call. Implement it for a wrapper of your own; `T` and `E` are
-/// the call's.
+/// What to do with the result of one call.
+///
+/// Implement it for a wrapper of your own; `T` and `E` are the call's.
 ///
 /// [`begin`](Rescue::begin) comes first. Then exactly one of [`keep`](Rescue::keep), for an
 /// answer, and, for an error, [`pass`](Rescue::pass) or [`rescue`](Rescue::rescue), as
@@ -120,8 +121,9 @@ pub trait ValueExt<T, E>: Future<Output = Result<T, E>> + Sized {
         Rescued::new(self, OrWith::new(f))
     }
 
-    /// The answer of another operation, begun when the call has failed; it may be a guarded call
-    /// itself.
+    /// The answer of another operation, begun when the call has failed.
+    ///
+    /// It may be a guarded call itself.
     ///
     /// ```
     /// use seawall::value::{FallbackError, ValueExt};
@@ -205,8 +207,9 @@ impl<F, R, L> Rescued<F, R, L> {
 }
 
 impl<F: Future<Output = Result<T, E>>, T, E, R: Rescue<T, E>> Rescued<F, R, R::Future> {
-    /// Rescues only the errors for which `wanted` is true; the others pass as they are. A panic of
-    /// `wanted` counts as false.
+    /// Rescues only the errors for which `wanted` is true; the others pass as they are.
+    ///
+    /// A panic of `wanted` counts as false.
     ///
     /// ```
     /// use seawall::Bulkhead;

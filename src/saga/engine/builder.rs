@@ -39,6 +39,10 @@ use std::{
 /// - [`retention`](Builder::retention): 7 days
 /// - [`crash_limit`](Builder::crash_limit): 3
 /// - [`wall_clock`](Builder::wall_clock): the system's
+/// - [`max_running_of`](Builder::max_running_of): no limit but the engine's
+/// - [`keep_at_most`](Builder::keep_at_most): no limit
+/// - [`observer`](Builder::observer): nobody
+/// - [`register`](Builder::register): no sagas
 pub struct Builder<App> {
     app: Arc<App>,
     store: Arc<dyn Store>,
@@ -97,7 +101,9 @@ impl<App: Send + Sync + 'static> Builder<App> {
         }
     }
 
-    /// A saga from a function, version 1. A closure that captures something (its steps, mostly) is
+    /// A saga from a function, version 1.
+    ///
+    /// A closure that captures something (its steps, mostly) is
     /// `move |saga: Flow, input: In| async move { .. }`.
     ///
     /// The name stands in the journal: never change it while sagas under it are kept.
@@ -111,8 +117,10 @@ impl<App: Send + Sync + 'static> Builder<App> {
         self.saga_version(name, 1, run)
     }
 
-    /// One version of a saga from a function. Sagas go on with the version that they were started
-    /// with, so register old versions until their sagas have ended.
+    /// One version of a saga from a function.
+    ///
+    /// Sagas go on with the version that they were started with, so register old versions until
+    /// their sagas have ended.
     pub fn saga_version<In, Out, F, Fut>(
         &mut self,
         name: &'static str,
@@ -141,7 +149,7 @@ impl<App: Send + Sync + 'static> Builder<App> {
         SagaRef::new(name, version, self.origin)
     }
 
-    /// A saga that is a type, with the steps that it lists.
+    /// A saga that is a type, with the steps that it lists. Default: an engine runs none.
     pub fn register<S: Saga<App>>(&mut self) -> &mut Self {
         let mut sink = StepSink {
             app: self.app.clone(),
@@ -179,8 +187,10 @@ impl<App: Send + Sync + 'static> Builder<App> {
         self
     }
 
-    /// A saga to be run as a part of others, with the compensation for when it has completed and its
-    /// parent is given up. The name is that of the pair.
+    /// A saga to be run as a part of others.
+    ///
+    /// With the compensation for when it has completed and its parent is given up. The name is that
+    /// of the pair.
     pub fn child<In, Out, U, Undoing>(
         &mut self,
         name: &'static str,
@@ -203,9 +213,10 @@ impl<App: Send + Sync + 'static> Builder<App> {
         ChildRef { step, saga }
     }
 
-    /// Sagas in memory at a time, at least 1; the others wait in the store for a place. Those that
-    /// wait for a long time are not in memory, and one that has to stay there while it waits for its
-    /// children alone is not counted.
+    /// Sagas in memory at a time, at least 1; the others wait in the store for a place.
+    ///
+    /// Those that wait for a long time are not in memory, and one that has to stay there while it
+    /// waits for its children alone is not counted. Default: 10,000.
     pub fn max_running(&mut self, sagas: usize) -> &mut Self {
         self.max_running = sagas;
         self
@@ -217,21 +228,23 @@ impl<App: Send + Sync + 'static> Builder<App> {
         self
     }
 
-    /// Bytes of an input, a command, an output or a signal as JSON; 1 KiB to 64 MiB.
+    /// Bytes of an input, a command, an output or a signal as JSON; 1 KiB to 64 MiB. Default: 1 MiB.
     pub fn max_payload(&mut self, bytes: usize) -> &mut Self {
         self.max_payload = bytes;
         self
     }
 
-    /// How often its process may die with a saga that makes no progress, the last time with no other
-    /// suspect beside it, before that saga is parked. At least 2.
+    /// How often its process may die with a saga that makes no progress. At least 2.
+    ///
+    /// Then that saga is parked: the last time with no other suspect beside it. Default: 3.
     pub fn crash_limit(&mut self, crashes: u32) -> &mut Self {
         self.crash_limit = crashes;
         self
     }
 
-    /// How long ended sagas are kept. While one is, its key cannot be used for another input. Default:
-    /// 7 days.
+    /// How long ended sagas are kept.
+    ///
+    /// While one is, its key cannot be used for another input. Default: 7 days.
     ///
     /// As long are kept, from when they were sent: signals to a name and key of which there is no saga
     /// (not started yet, or never), and the ids of signals that were read, by which a repeated one is
@@ -276,7 +289,9 @@ impl<App: Send + Sync + 'static> Builder<App> {
         self
     }
 
-    /// What tells the time of the journal, and of timers and deadlines. For tests.
+    /// What tells the time of the journal, and of timers and deadlines. Default: the system's clock.
+    ///
+    /// For tests.
     pub fn wall_clock(
         &mut self,
         clock: impl Fn() -> SystemTime + Send + Sync + 'static,

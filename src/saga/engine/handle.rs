@@ -152,9 +152,10 @@ impl<Out> Handle<Out> {
         self.id
     }
 
-    /// Has the saga given up and undone. `Ok` means that it is written down and will be: while its
-    /// pivot is under way, this waits for that. The saga's end is told by
-    /// [`outcome`](Handle::outcome), as ever.
+    /// Has the saga given up and undone.
+    ///
+    /// `Ok` means that it is written down and will be: while its pivot is under way, this waits for
+    /// that. The saga's end is told by [`outcome`](Handle::outcome), as ever.
     ///
     /// # Errors
     /// [`Refused`]: it is past its pivot, has ended, or is stuck.

@@ -102,16 +102,16 @@ pub enum Refused {
         field: &'static str,
         /// Its size.
         bytes: usize,
-        /// The limit.
+        /// The limit, in bytes.
         most: usize,
     },
     /// A page of no sagas, or of too many.
     #[error("a page has 1 to {most} sagas; {limit} were asked for")]
     #[non_exhaustive]
     Limit {
-        /// What was asked for.
+        /// How many sagas were asked for.
         limit: usize,
-        /// The most.
+        /// How many sagas there are at most.
         most: usize,
     },
     /// The engine is being stopped; the next one takes the command.

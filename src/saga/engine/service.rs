@@ -74,8 +74,10 @@ pub struct SagaService<In, Out> {
 }
 
 impl<App> Engine<App> {
-    /// The saga as a [`Service`]: a [`Start`] is answered with its output, or with how it ended
-    /// otherwise. A saga that is a type needs none: for it the engine itself is the service.
+    /// The saga as a [`Service`].
+    ///
+    /// A [`Start`] is answered with its output, or with how it ended otherwise. A saga that is a
+    /// type needs none: for it the engine itself is the service.
     ///
     /// It is always ready, but for a store that has failed, which it tells as its readiness's error.
     /// What the engine refuses, it refuses in the answer.
@@ -135,8 +137,10 @@ fn ready(core: &Core) -> Poll<Result<(), SagaError>> {
     })
 }
 
-/// Starts a saga and waits for its end; the future of [`SagaService`], and of [`Engine`] as a
-/// service. It keeps the engine running. One allocation holds it.
+/// Starts a saga and waits for its end.
+///
+/// The future of [`SagaService`], and of [`Engine`] as a service. It keeps the engine running. One
+/// allocation holds it.
 ///
 /// # Errors
 /// [`SagaError`]: how the saga ended other than completed, [`SagaError::Start`] where it was not

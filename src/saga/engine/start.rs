@@ -28,8 +28,10 @@ use tokio::sync::oneshot;
 /// The bytes that a key or a name may have.
 pub(super) const MAX_KEY: usize = 255;
 
-/// Why a saga was not started. Nothing of it was written, but for [`Store`](StartError::Store) where
-/// the store failed while writing: then the same start tells.
+/// Why a saga was not started.
+///
+/// Nothing of it was written, but for [`Store`](StartError::Store) where the store failed while
+/// writing: then the same start tells.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -74,7 +76,7 @@ pub enum StartError {
         name: String,
         /// Its size.
         bytes: usize,
-        /// The limit.
+        /// The limit, in bytes.
         most: usize,
     },
     /// The input cannot be written as JSON.
@@ -316,6 +318,9 @@ impl Core {
 }
 
 /// A saga to start: `.await` it, or give it a [deadline](Starting::deadline) first.
+///
+/// # Cancel safety
+/// Dropped, the saga is either started or not; repeating the start tells.
 #[must_use = "nothing is started until it is awaited"]
 pub struct Starting<Out> {
     pub(super) core: Arc<Core>,
@@ -348,6 +353,7 @@ impl<Out> Starting<Out> {
     }
 
     /// Gives the saga up when so much time has passed since its start, unless it is past its pivot.
+    ///
     /// Default: never.
     pub fn deadline(mut self, after: Duration) -> Self {
         self.deadline = Some(after);

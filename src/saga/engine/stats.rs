@@ -17,17 +17,18 @@ pub struct Stats {
     pub counts: Counts,
     /// How long ago the oldest of those that have not ended was created.
     pub oldest_age: Option<Duration>,
-    /// How many are in memory.
+    /// How many sagas are in memory.
     pub in_memory: usize,
-    /// How many have ended since this engine began.
+    /// How many sagas have ended since this engine began.
     pub ended: u64,
-    /// How many of these were undone, wholly or with exceptions.
+    /// How many of these sagas were undone, wholly or with exceptions.
     pub undone: u64,
 }
 
 impl Stats {
-    /// The share of undone sagas among those that have ended since the engine began, 0.0 to 1.0;
-    /// `None` where none has.
+    /// The share of undone sagas among those that have ended since the engine began.
+    ///
+    /// 0.0 to 1.0; `None` where none has.
     pub fn undo_rate(&self) -> Option<f64> {
         #[allow(clippy::cast_precision_loss)] // a ratio, exact up to 2^53 sagas
         let ratio = self.undone as f64 / self.ended as f64;
@@ -73,8 +74,9 @@ impl Core {
 }
 
 impl<App> Engine<App> {
-    /// Numbers for dashboards and alarms: what there is in the store, and what this engine has seen
-    /// since it began.
+    /// Numbers for dashboards and alarms.
+    ///
+    /// What there is in the store, and what this engine has seen since it began.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -11,6 +11,10 @@ use std::{
 };
 
 /// An operation of a saga. It begins when it is first polled, and gets its number then.
+///
+/// # Cancel safety
+/// Dropped before that, it does nothing. Later a step, a child or a compensation runs on and counts,
+/// a timer is forgotten, and a signal stays for the next wait.
 #[must_use = "nothing happens until it is awaited"]
 pub struct Op<T> {
     shared: Arc<Shared>,
@@ -130,6 +134,9 @@ impl<T> Drop for Op<T> {
 }
 
 /// The future of [`Op::numbered`].
+///
+/// # Cancel safety
+/// As [`Op`].
 #[must_use = "nothing happens until it is awaited"]
 pub struct Numbered<T>(Op<T>);
 

@@ -11,8 +11,9 @@ use std::time::{Duration, SystemTime};
 use std::{fmt, fs, io, sync::Arc};
 use tower_layer::Layer;
 
-/// Keeps what each `Idempotency-Key` was answered, for the service under it. See the
-/// [module](crate::saga::idempotency).
+/// Keeps what each `Idempotency-Key` was answered, for the service under it.
+///
+/// See the [module](crate::saga::idempotency).
 ///
 /// A keyed request runs in a task that outlives its caller: a client that hangs up in the middle does
 /// not cut the handler off, and finds the answer when it comes again. The file is written by a thread
@@ -79,19 +80,23 @@ pub struct IdempotencyConfig {
 }
 
 impl IdempotencyConfig {
-    /// How long a request that a dead process had in hand is answered 409, from the process's last
-    /// sign of life; then it may run again. While a process lives it renews its marks, so a handler
-    /// may take longer. It is told by the wall clock: between processes, one that is set ahead ends
-    /// it early. At least 1 s. The same for all that share the file. Default: 30 s.
+    /// How long a request that a dead process had in hand is answered 409. At least 1 s.
+    ///
+    /// Counted from the process's last sign of life; then it may run again. While a process lives
+    /// it renews its marks, so a handler may take longer. It is told by the wall clock: between
+    /// processes, one that is set ahead ends it early. The same for all that share the file.
+    /// Default: 30 s.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
 
-    /// How long answers and tombstones are kept; then the key is new again: a step may come after its
-    /// undo, and the undo of a step that is forgotten is answered 204, as there is nothing to undo, and
-    /// its effect stays. So longer than any saga may take, the wait for an operator included. What is
-    /// older leaves with later requests, some at a time. Longer than zero.
+    /// How long answers and tombstones are kept. Longer than zero.
+    ///
+    /// Then the key is new again: a step may come after its undo, and the undo of a step that is
+    /// forgotten is answered 204, as there is nothing to undo, and its effect stays. So longer than
+    /// any saga may take, the wait for an operator included. What is older leaves with later
+    /// requests, some at a time.
     ///
     /// Default: 30 days, since a saga that is stuck waits for a person, and may do so for weeks. A saga
     /// that sleeps or waits for longer between a step and its undo needs more.
@@ -100,22 +105,25 @@ impl IdempotencyConfig {
         self
     }
 
-    /// The longest body of a keyed request, and of its answer, in bytes. Both are read whole and
-    /// kept. At least 1. Default: 1 MiB.
+    /// The longest body of a keyed request, and of its answer, in bytes.
+    ///
+    /// Both are read whole and kept. At least 1. Default: 1 MiB.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
         self
     }
 
-    /// POST and PATCH may come without a key, and are passed on unguarded. Default: they are
-    /// answered 400.
+    /// POST and PATCH may come without a key, and are passed on unguarded.
+    ///
+    /// Default: they are answered 400.
     pub fn optional(mut self) -> Self {
         self.required = false;
         self
     }
 
-    /// Tells callers apart by the head of their request: the subject of a checked token, say. Keys of
-    /// different callers never meet.
+    /// Tells callers apart by the head of their request: the subject of a checked token, say.
+    ///
+    /// Keys of different callers never meet.
     ///
     /// Without it, whoever knows (or guesses) another's key and payload gets the answer that was meant
     /// for the other, cookies included, and may shut the other's keys. Default: one caller.
@@ -130,8 +138,10 @@ impl IdempotencyConfig {
         self
     }
 
-    /// Opens the file and starts its thread. Blocks for as long as the disk takes. The file is made
-    /// readable for its owner alone (0600), where there are such rights.
+    /// Opens the file and starts its thread.
+    ///
+    /// Blocks for as long as the disk takes. The file is made readable for its owner alone (0600),
+    /// where there are such rights.
     ///
     /// # Errors
     /// Settings that cannot be; a file that cannot be opened, is another application's, or was

@@ -1,8 +1,9 @@
 use crate::BuildError;
 use std::path::PathBuf;
 
-/// Why an [`IdempotencyLayer`](super::IdempotencyLayer) could not be built. Nothing has been started,
-/// and a file that was there is as it was.
+/// Why an [`IdempotencyLayer`](super::IdempotencyLayer) could not be built.
+///
+/// Nothing has been started, and a file that was there is as it was.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdempotencyError {
@@ -44,7 +45,7 @@ pub enum IdempotencyError {
         path: PathBuf,
         /// The version of the file.
         found: i64,
-        /// The newest that this release can read.
+        /// The newest version that this release can read.
         known: i64,
     },
 }

@@ -9,20 +9,20 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Row {
-    /// Its place in the journal, from 0, without gaps.
+    /// Its number in the journal, from 0, without gaps.
     pub seq: u32,
     /// The epoch of the owner that wrote it: the fencing token.
     pub epoch: u32,
     /// When it was written, UTC ms.
     pub at: i64,
-    /// The checksum.
+    /// The checksum, CRC-32C.
     pub sum: u32,
     /// The events, as JSON text.
     pub body: Vec<u8>,
 }
 
 impl Row {
-    /// Encodes `events`.
+    /// Encodes `events`, as row number `seq`, at `at` milliseconds since 1970.
     ///
     /// # Errors
     /// Where a payload cannot be written as JSON; ours always can.
@@ -46,7 +46,7 @@ impl Row {
         })
     }
 
-    /// One as a store has kept it.
+    /// One as a store has kept it: its number, its epoch, UTC ms, the checksum and the events.
     pub fn kept(seq: u32, epoch: u32, at: i64, sum: u32, body: Vec<u8>) -> Row {
         Row {
             seq,
@@ -79,7 +79,7 @@ impl Row {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Damage {
-    /// Its place in the journal.
+    /// The number of the row in the journal, from 0.
     pub seq: u32,
     /// What is wrong with it.
     pub why: String,

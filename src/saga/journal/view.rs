@@ -24,7 +24,7 @@ pub struct View {
     pub ops: BTreeMap<u32, OpView>,
     /// Why it is parked.
     pub stuck: Option<(StuckKind, String)>,
-    /// The step that the parking is about.
+    /// The number of the step that the parking is about.
     pub stuck_op: Option<u32>,
     /// Why it goes, or went, backward.
     pub reason: String,
@@ -91,7 +91,7 @@ pub struct OpView {
     pub child: Option<(String, u32, String)>,
     /// What became of it.
     pub state: OpState,
-    /// When it settled: its place among all events; `usize::MAX` while it has not.
+    /// When it settled: its number among all events; `usize::MAX` while it has not.
     pub settled: usize,
     /// The last wait that was written down, forward or back.
     pub waiting: Option<WaitingFor>,
@@ -310,8 +310,9 @@ impl View {
         }
     }
 
-    /// Steps still to undo, the first to undo first: those without an outcome, then those settled
-    /// last. Never a clean one.
+    /// Steps still to undo, by their numbers, the first to undo first.
+    ///
+    /// Those without an outcome, then those settled last. Never a clean one.
     pub fn to_undo(&self) -> Vec<u32> {
         let left = self.left.iter().map(|(_, op)| *op);
         match mutant("undone_in_forward_order") {

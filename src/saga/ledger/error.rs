@@ -39,7 +39,7 @@ pub enum LedgerError {
     NewerSchema {
         /// The version of the file.
         found: i64,
-        /// The newest that this release can read.
+        /// The newest version that this release can read.
         known: i64,
     },
     /// SQLite failed: busy, full, not there, or the tables have not been made

@@ -75,7 +75,7 @@ pub struct BulkPage {
 pub struct BulkResult {
     /// The saga as it was listed.
     pub saga: Summary,
-    /// The operation whose compensation is skipped, with [`skip_all`](super::Operator::skip_all).
+    /// The number of the operation whose compensation is skipped, with [`skip_all`](super::Operator::skip_all).
     pub op: Option<u32>,
     /// `Ok`: it was done, or in a dry run would be.
     pub outcome: Result<(), Refused>,
@@ -93,8 +93,9 @@ impl Bulk {
         }
     }
 
-    /// Writes nothing, and lists what would be done to whom and who would refuse, as the sagas stand
-    /// now.
+    /// Writes nothing, and lists what would be done to whom, as the sagas stand now.
+    ///
+    /// Also who would refuse. Default: it is done.
     pub fn dry_run(mut self) -> Self {
         self.dry = true;
         self

@@ -10,13 +10,13 @@ use std::{collections::BTreeMap, fmt};
 pub struct Entry {
     /// When, UTC ms.
     pub at_ms: i64,
-    /// The journal row it is in. Events of one row became durable together.
+    /// The number of the journal row it is in. Events of one row became durable together.
     pub seq: u32,
     /// The epoch of the owner that wrote it: one more with each time the saga was taken over.
     pub epoch: u32,
     /// What happened, by the journal's name for it.
     pub event: &'static str,
-    /// The operation it is about.
+    /// The number of the operation it is about.
     pub op: Option<u32>,
     /// The name of that step.
     pub step: Option<String>,

@@ -9,6 +9,9 @@ use std::time::Duration;
 ///
 /// # Defaults
 /// - [`limit`](Find::limit): 100
+/// - [`after`](Find::after): from the beginning
+/// - [`name`](Find::name), [`key_prefix`](Find::key_prefix), [`older_than`](Find::older_than),
+///   [`reason_contains`](Find::reason_contains): whatever it is
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Find {
@@ -16,9 +19,11 @@ pub struct Find {
     older_than: Option<Duration>,
 }
 
-/// A page of sagas, by number. Numbers rise, so sagas that are added while you turn the pages come
-/// at the end, and none comes twice. What sagas do meanwhile goes on: one whose status changes just then
-/// may be missing where only some statuses are looked for.
+/// A page of sagas, by number.
+///
+/// Numbers rise, so sagas that are added while you turn the pages come at the end, and none comes
+/// twice. What sagas do meanwhile goes on: one whose status changes just then may be missing where
+/// only some statuses are looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Page {
@@ -64,37 +69,37 @@ impl Find {
         )
     }
 
-    /// Of this registered name.
+    /// Of this registered name. Default: of any.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.query.name = Some(name.into());
         self
     }
 
-    /// Whose key begins so.
+    /// Whose key begins so. Default: any.
     pub fn key_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.query.key_prefix = Some(prefix.into());
         self
     }
 
-    /// Started longer ago than this.
+    /// Started longer ago than this. Default: of any age.
     pub fn older_than(mut self, age: Duration) -> Self {
         self.older_than = Some(age);
         self
     }
 
-    /// Parked for a reason that contains this.
+    /// Parked for a reason that contains this. Default: parked or not.
     pub fn reason_contains(mut self, part: impl Into<String>) -> Self {
         self.query.reason_contains = Some(part.into());
         self
     }
 
-    /// Sagas on the page, 1 to 1000.
+    /// Sagas on the page, 1 to 1000. Default: 100.
     pub fn limit(mut self, sagas: usize) -> Self {
         self.query.limit = sagas;
         self
     }
 
-    /// Only those after this one: [`Page::next`] of the page before. Takes `None` as the beginning.
+    /// Only those after this one: [`Page::next`] of the page before. Default: from the beginning.
     pub fn after(mut self, last: impl Into<Option<SagaId>>) -> Self {
         self.query.after = last.into();
         self

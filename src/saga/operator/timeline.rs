@@ -50,7 +50,7 @@ pub struct Timeline {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChildSaga {
-    /// The operation that waits for it.
+    /// The number of the operation that waits for it.
     pub op: u32,
     /// The child's registered name.
     pub saga: String,
@@ -69,7 +69,7 @@ impl Show {
         }
     }
 
-    /// With inputs, commands, outputs and messages, which may be private.
+    /// With inputs, commands, outputs and messages, which may be private. Default: without.
     pub fn with_payloads(mut self) -> Self {
         self.payloads = true;
         self

@@ -13,9 +13,11 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 impl ScopeSaga {
-    /// Makes a service a step: each call of it that was applied, or may have been, is taken back by
-    /// `undo`, should the scope fail. `undo` is given the request, and the response where there is
-    /// one; it is called anew for every try, as with [`on_abort`](ScopeSaga::on_abort).
+    /// Makes a service a step of this scope.
+    ///
+    /// Each call of it that was applied, or may have been, is taken back by `undo`, should the
+    /// scope fail. `undo` is given the request, and the response where there is one; it is called
+    /// anew for every try, as with [`on_abort`](ScopeSaga::on_abort).
     ///
     /// | the call | then |
     /// |---|---|

@@ -18,8 +18,9 @@ use tokio::runtime::Handle;
 
 type Undo = Pin<Box<dyn Future<Output = Vec<StepReport>> + Send>>;
 
-/// A saga under way, made by [`Scope::run`] and [`scope`](super::scope()). Dropped before its end,
-/// it spawns a task that undoes its steps and outlives it.
+/// A saga under way, made by [`Scope::run`] and [`scope`](super::scope()).
+///
+/// Dropped before its end, it spawns a task that undoes its steps and outlives it.
 ///
 /// Nothing happens before it is polled.
 ///

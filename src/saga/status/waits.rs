@@ -17,7 +17,7 @@ pub enum WaitsFor {
     /// The participant of a step, which is being called.
     #[non_exhaustive]
     Step {
-        /// The operation.
+        /// The operation's number.
         op: u32,
         /// The step's name.
         step: String,
@@ -27,7 +27,7 @@ pub enum WaitsFor {
     /// A policy, which does not let the call of a step through.
     #[non_exhaustive]
     Policy {
-        /// The operation.
+        /// The operation's number.
         op: u32,
         /// The step's name.
         step: String,
@@ -41,7 +41,7 @@ pub enum WaitsFor {
     /// The next attempt of a step.
     #[non_exhaustive]
     Retry {
-        /// The operation.
+        /// The operation's number.
         op: u32,
         /// The step's name.
         step: String,
@@ -57,7 +57,7 @@ pub enum WaitsFor {
     /// A timer.
     #[non_exhaustive]
     Timer {
-        /// The operation.
+        /// The operation's number.
         op: u32,
         /// When it fires, UTC ms.
         until_ms: i64,
@@ -65,7 +65,7 @@ pub enum WaitsFor {
     /// A signal.
     #[non_exhaustive]
     Signal {
-        /// The operation.
+        /// The operation's number.
         op: u32,
         /// The signal's name.
         name: String,
@@ -75,7 +75,7 @@ pub enum WaitsFor {
     /// A child saga's end.
     #[non_exhaustive]
     Child {
-        /// The operation.
+        /// The operation's number.
         op: u32,
         /// The child's registered name.
         saga: String,

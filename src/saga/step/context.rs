@@ -35,9 +35,10 @@ impl StepContext {
         }))
     }
 
-    /// The key to send with the call (`Idempotency-Key`): the same for every attempt, and unique
-    /// to this step of this saga. A compensation has a key of its own, `<key of the step>/undo`: it
-    /// is another call.
+    /// The key to send with the call (`Idempotency-Key`).
+    ///
+    /// The same for every attempt, and unique to this step of this saga. A compensation has a key
+    /// of its own, `<key of the step>/undo`: it is another call.
     pub fn idempotency_key(&self) -> &str {
         &self.0.key
     }

@@ -104,7 +104,8 @@ impl Failure {
         }
     }
 
-    /// What it says about the participant, for a pipeline around actions that fail with it:
+    /// What it says about the participant, for a pipeline around actions that fail with it.
+    ///
     /// `.classify_with(|r: &Result<T, Failure>| r.as_ref().map_or_else(Failure::class, |_| Class::Success))`.
     /// A business that says no is no failure of the service, and is not asked again.
     pub fn class(&self) -> Class {

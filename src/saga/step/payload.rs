@@ -1,7 +1,8 @@
 use serde::{Serialize, de::DeserializeOwned};
 
-/// What a journal keeps: commands, inputs, outputs and signals. Every type is one that serde can
-/// write and read, and that owns its data.
+/// What a journal keeps: commands, inputs, outputs and signals.
+///
+/// Every type is one that serde can write and read, and that owns its data.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be kept in a saga's journal",
     label = "has to be `Serialize`, `DeserializeOwned` and `Send`",

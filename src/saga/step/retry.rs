@@ -1,8 +1,10 @@
 use crate::{error::Check, retry::Backoff};
 use std::time::Duration;
 
-/// How a step is tried again. Unlike a [`Retry`](crate::Retry) around a call, its counts and long
-/// waits are in the journal: a restart neither forgets an attempt nor shortens a wait.
+/// How a step is tried again.
+///
+/// Unlike a [`Retry`](crate::Retry) around a call, its counts and long waits are in the journal: a
+/// restart neither forgets an attempt nor shortens a wait.
 ///
 /// Each attempt has the same key. A policy's refusal before anything was sent is no attempt
 /// ([`Failure::only_call`](super::Failure::only_call)). Waits of five seconds and more are written
@@ -62,27 +64,34 @@ impl StepRetry {
         }
     }
 
-    /// Attempts of the compensation, the first included; at least 1. Whatever it fails with, it is
-    /// tried so often; then the saga is parked.
+    /// Attempts of the compensation, the first included; at least 1.
+    ///
+    /// Whatever it fails with, it is tried so often; then the saga is parked. Default: 10.
     pub fn undo_attempts(mut self, attempts: u32) -> Self {
         self.undo_attempts = attempts;
         self
     }
 
-    /// The wait before each further attempt, of the action and of the compensation. Where a list of
-    /// waits ends before the attempts do, one second.
+    /// The wait before each further attempt, of the action and of the compensation.
+    ///
+    /// Where a list of waits ends before the attempts do, one second. Default: exponential from 100 ms
+    /// to 60 s, with jitter.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
         self
     }
 
-    /// For one attempt; above zero. An attempt that is cut off may have been applied.
+    /// For one attempt; above zero. Default: 30 s.
+    ///
+    /// An attempt that is cut off may have been applied.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
     /// What to do when an attempt may have been applied and the step has no `verify`.
+    ///
+    /// Default: [`OnUnknown::Retry`].
     pub fn on_unknown(mut self, on_unknown: OnUnknown) -> Self {
         self.on_unknown = on_unknown;
         self

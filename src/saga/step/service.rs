@@ -58,8 +58,9 @@ impl<Req> StepCall<Req> {
         (self.cx, self.request)
     }
 
-    /// Opens it: as an HTTP request, with the header `Idempotency-Key` added to what `f` makes of the
-    /// command.
+    /// Opens it as an HTTP request.
+    ///
+    /// The header `Idempotency-Key` is added to what `f` makes of the command.
     #[cfg(feature = "http")]
     #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
     pub fn into_http<B>(self, f: impl FnOnce(Req) -> http::Request<B>) -> http::Request<B> {

@@ -26,8 +26,9 @@ pub struct NewSaga {
 }
 
 impl NewSaga {
-    /// With its first row, of version 1, owned by `owner`; for tests of stores. The other fields are set
-    /// afterwards.
+    /// With its first row, of version 1, owned by `owner`; for tests of stores.
+    ///
+    /// The other fields are set afterwards.
     pub fn new(
         name: impl Into<String>,
         key: impl Into<String>,
@@ -63,8 +64,8 @@ pub struct Append {
     pub letters: Vec<Letter>,
     /// Rows between the first one and this one are of earlier runs and go.
     pub new_run: bool,
-    /// The saga has made progress since it was claimed: its [crashes](Claimed::crashes) count from
-    /// 0 again.
+    /// The saga has made progress since it was claimed: its [crashes](super::Claimed::crashes)
+    /// count from 0 again.
     pub clear_crashes: bool,
 }
 
@@ -83,7 +84,9 @@ impl Append {
     }
 }
 
-/// What comes after a row. A store has to do each of them, so there will be no further one unnoticed.
+/// What comes after a row.
+///
+/// A store has to do each of them, so there will be no further one unnoticed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
     /// Its owner goes on. The fast way: only the row is written.
@@ -94,7 +97,7 @@ pub enum Next {
     Leave {
         /// Running where it only waits for a place in an engine, else waiting.
         status: Status,
-        /// When.
+        /// When, UTC ms.
         due: Option<i64>,
     },
     /// It is parked, with the reason that operators search by.
@@ -112,7 +115,7 @@ pub enum Next {
 }
 
 impl Next {
-    /// [`Leave`](Next::Leave).
+    /// [`Leave`](Next::Leave), due at this time, UTC ms.
     pub fn leave(status: Status, due: Option<i64>) -> Self {
         Next::Leave { status, due }
     }
@@ -137,14 +140,16 @@ pub struct Claim {
     pub owner: Owner,
     /// Due by then, UTC ms.
     pub now: i64,
-    /// How many at most. Their journals are loaded, so this bounds memory.
+    /// How many sagas at most. Their journals are loaded, so this bounds memory.
     pub limit: usize,
     /// Not these names, which have no room.
     pub except: Vec<String>,
 }
 
 impl Claim {
-    /// Of any name; for tests of stores. The other fields are set afterwards.
+    /// At most `limit` sagas of any name, due by `now`, UTC ms; for tests of stores.
+    ///
+    /// The other fields are set afterwards.
     pub fn new(owner: Owner, now: i64, limit: usize) -> Self {
         Claim {
             owner,
@@ -174,8 +179,9 @@ pub struct Letter {
 }
 
 impl Letter {
-    /// To the saga of this name and key, without a body (`null`), sent at 0; for tests of stores. The
-    /// other fields are set afterwards.
+    /// To the saga of this name and key, without a body (`null`), sent at 0; for tests of stores.
+    ///
+    /// The other fields are set afterwards.
     pub fn new(
         saga: impl Into<String>,
         key: impl Into<String>,

@@ -59,8 +59,9 @@ impl MemoryStore {
         MemoryStore::default()
     }
 
-    /// What a store finds when it is opened after its process has died: no saga has an owner, and
-    /// each that had one has crashed once more.
+    /// What a store finds when it is opened after its process has died.
+    ///
+    /// No saga has an owner, and each that had one has crashed once more.
     pub fn owners_died(&self) {
         for saga in self.0.lock().sagas.values_mut() {
             if saga.owner.take().is_some() {
@@ -412,7 +413,7 @@ impl Query {
 }
 
 impl Counts {
-    /// Takes `n` more of `status` in.
+    /// Takes `n` more sagas of `status` in.
     pub fn add(&mut self, status: Status, n: u64) {
         let count = match status {
             Status::Running => &mut self.running,

@@ -17,7 +17,7 @@ pub struct Query {
     pub reason_contains: Option<String>,
     /// Only those after it: the last one of the page before.
     pub after: Option<SagaId>,
-    /// How many at most.
+    /// How many sagas at most.
     pub limit: usize,
 }
 
@@ -61,7 +61,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// All of it; for stores.
+    /// All of it, `version` being that of the saga's code; for stores.
     #[allow(clippy::too_many_arguments)] // a constructor for the fields above, in their order
     pub fn new(
         id: SagaId,
@@ -92,19 +92,19 @@ impl Summary {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
-    /// Running, or about to be.
+    /// Sagas that run, or are about to.
     pub running: u64,
-    /// Waiting for a time or a signal, out of memory.
+    /// Sagas that wait for a time or a signal, out of memory.
     pub waiting: u64,
-    /// Parked.
+    /// Sagas that are parked.
     pub stuck: u64,
-    /// Ended and kept: wholly done.
+    /// Sagas that have ended and are kept: wholly done.
     pub finished: u64,
-    /// Ended and kept: wholly undone.
+    /// Sagas that have ended and are kept: wholly undone.
     pub compensated: u64,
-    /// Ended and kept: undone with exceptions.
+    /// Sagas that have ended and are kept: undone with exceptions.
     pub compensated_with_exceptions: u64,
-    /// Ended and kept: by an operator.
+    /// Sagas that have ended and are kept: by an operator.
     pub forced: u64,
     /// When the oldest unfinished one was created, UTC ms.
     pub oldest_unfinished_ms: Option<i64>,
@@ -116,14 +116,16 @@ pub struct Counts {
 pub struct Expired {
     /// Those that ended before, UTC ms. And letters that were sent before, where nobody needs them.
     pub ended_before: i64,
-    /// And those beyond this many ended ones, the oldest first.
+    /// And those beyond this many ended sagas, the oldest first.
     pub keep_at_most: Option<u64>,
     /// How many sagas at most in this one batch.
     pub limit: usize,
 }
 
 impl Expired {
-    /// However many are left; for tests of stores. The other field is set afterwards.
+    /// At most `limit` sagas that ended before this, UTC ms; for tests of stores.
+    ///
+    /// However many are left: the other field is set afterwards.
     pub fn new(ended_before: i64, limit: usize) -> Self {
         Expired {
             ended_before,

@@ -75,8 +75,10 @@ use std::{path::Path, sync::Arc};
 use take::Seize;
 use tokio::sync::oneshot;
 
-/// A [`Store`] in an SQLite file. Clones share it; when the last one is dropped, what was asked is
-/// still done, and the file is closed.
+/// A [`Store`] in an SQLite file.
+///
+/// Clones share it; when the last one is dropped, what was asked is still done, and the file is
+/// closed.
 ///
 /// See the [module](self) for what it assumes and costs.
 #[derive(Clone)]
@@ -85,8 +87,9 @@ pub struct SqliteStore(Arc<Handle>);
 struct Handle(Arc<Queue>);
 
 impl SqliteStore {
-    /// Opens the file at `path`, or creates it, readable and writable by its owner alone. Its
-    /// directory must exist.
+    /// Opens the file at `path`, or creates it, readable and writable by its owner alone.
+    ///
+    /// Its directory must exist.
     ///
     /// Whoever owned sagas in it has died, since the file has one owner: those sagas can be claimed
     /// at once, and each has crashed once more. The work is done on the store's own thread.
@@ -109,8 +112,10 @@ impl SqliteStore {
         }
     }
 
-    /// Closes the file: what was asked before is done, what is asked later answers
-    /// [`StoreError::Closed`], on every clone. Returns when the file is free to be opened again.
+    /// Closes the file: what was asked before is done, what is asked later fails.
+    ///
+    /// It answers [`StoreError::Closed`], on every clone. Returns when the file is free to be
+    /// opened again.
     ///
     /// # Cancel safety
     /// It closes in any case; a dropped future does not wait for it.

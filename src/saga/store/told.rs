@@ -2,7 +2,7 @@
 use super::{SagaId, Status};
 use crate::saga::journal::Row;
 
-/// What [`Store::create`] found.
+/// What [`Store::create`](super::Store::create) found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Created {
@@ -46,7 +46,7 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// What was claimed, and when the next one will be due.
+    /// What was claimed, and when the next one will be due, UTC ms.
     pub fn new(sagas: Vec<Claimed>, next_due: Option<i64>) -> Self {
         Claims { sagas, next_due }
     }
@@ -72,7 +72,7 @@ pub struct Claimed {
     pub status: Status,
     /// How often its owner has died since it made progress.
     pub crashes: u32,
-    /// Whether the last time it was running [alone](Store::run_alone).
+    /// Whether the last time it was running [alone](super::Store::run_alone).
     pub crashed_alone: bool,
     /// When it was created, UTC ms.
     pub created: i64,
@@ -81,8 +81,9 @@ pub struct Claimed {
 }
 
 impl Claimed {
-    /// One of this name, key and identity: of version 1 and epoch 1, running, without rows. The other
-    /// fields are set afterwards.
+    /// One of this name, key and identity: of version 1 and epoch 1, running, without rows.
+    ///
+    /// The other fields are set afterwards.
     pub fn new(id: SagaId, name: impl Into<String>, key: impl Into<String>, uid: [u8; 16]) -> Self {
         Claimed {
             id,
@@ -116,7 +117,7 @@ pub enum Posted {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Mail {
-    /// Its place in the order of arrival.
+    /// Its number in the order of arrival.
     pub arrival: i64,
     /// The sender's key for it.
     pub id: String,
@@ -127,7 +128,7 @@ pub struct Mail {
 }
 
 impl Mail {
-    /// All of it: its place, the sender's key for it, the signal's name and its JSON text.
+    /// All of it: its number, the sender's key for it, the signal's name and its JSON text.
     pub fn new(arrival: i64, id: String, name: String, body: String) -> Self {
         Mail {
             arrival,

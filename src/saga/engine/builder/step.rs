@@ -7,6 +7,11 @@ use crate::saga::step::{
 use std::{future::Future, sync::Arc};
 
 /// A step that is being registered.
+///
+/// # Defaults
+/// - [`retry`](StepBuilder::retry): [`StepRetry::default`]
+/// - [`verify`](StepBuilder::verify): nobody is asked
+/// - [`on_unknown`](StepBuilder::on_unknown): as the retry says
 #[must_use = "a step is there once it is registered"]
 pub struct StepBuilder<'b, App, In, Out> {
     builder: &'b mut Builder<App>,
@@ -20,8 +25,10 @@ pub struct StepBuilder<'b, App, In, Out> {
 }
 
 impl<App: Send + Sync + 'static> Builder<App> {
-    /// A step from two functions: what it does, and what takes it back. It is registered by
-    /// [`register`](StepBuilder::register), which gives the only thing that can call it.
+    /// A step from two functions: what it does, and what takes it back.
+    ///
+    /// It is registered by [`register`](StepBuilder::register), which gives the only thing that can
+    /// call it.
     ///
     /// What it takes and answers is kept in the journal ([`Payload`]): types that serde can write and
     /// read, and that own their data, so `String` and not `&str`.
@@ -59,8 +66,10 @@ impl<App: Send + Sync + 'static> Builder<App> {
 }
 
 impl<App: Send + Sync + 'static, In, Out> StepBuilder<'_, App, In, Out> {
-    /// What asks the participant whether an attempt of unknown outcome was applied. With it, a step
-    /// whose outcome stays unknown parks the saga and is never silently compensated.
+    /// What asks the participant whether an attempt of unknown outcome was applied.
+    ///
+    /// With it, a step whose outcome stays unknown parks the saga and is never silently
+    /// compensated. Default: nobody is asked.
     pub fn verify<V, Asking>(mut self, verify: V) -> Self
     where
         V: Fn(Arc<App>, StepContext, In) -> Asking + Send + Sync + 'static,
@@ -72,21 +81,23 @@ impl<App: Send + Sync + 'static, In, Out> StepBuilder<'_, App, In, Out> {
         self
     }
 
-    /// How it is tried again.
+    /// How it is tried again. Default: [`StepRetry::default`].
     pub fn retry(mut self, retry: StepRetry) -> Self {
         self.step.retry = retry;
         self
     }
 
-    /// What to do when an attempt may have been applied and there is no `verify`: whatever the
-    /// [retry](StepBuilder::retry) says of it. Default: what that says.
+    /// What to do when an attempt may have been applied and there is no `verify`.
+    ///
+    /// It goes before whatever the [retry](StepBuilder::retry) says of it. Default: what that says.
     pub fn on_unknown(mut self, on_unknown: OnUnknown) -> Self {
         self.on_unknown = Some(on_unknown);
         self
     }
 
-    /// Registers it. A name that is taken, and settings out of range, are told by
-    /// [`build`](Builder::build).
+    /// Registers it.
+    ///
+    /// A name that is taken, and settings out of range, are told by [`build`](Builder::build).
     pub fn register(self) -> StepRef<In, Out> {
         let StepBuilder {
             builder,
