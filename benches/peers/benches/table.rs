@@ -1,44 +1,13 @@
-//! Nanoseconds and allocations per call and bytes per future, as a markdown table. All cases take
-//! turns in one process, so that whatever slows the machine slows all of them; of the rounds the
-//! best counts.
+//! Nanoseconds and allocations per call and bytes per future, as markdown tables.
 //!
 //! `cargo bench --manifest-path benches/peers/Cargo.toml --bench table [-- WORD]`: only the cases
 //! whose group or crate holds the word.
-use seawall_peers::{Case, cases};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Instant;
-
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call goes to `System` with the caller's own arguments, so its contract is kept by
-// the caller; the count is no memory of theirs.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Relaxed);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(at, layout) }
-    }
-}
+use seawall_peers::case::Case;
+use seawall_peers::measure::{CALLS, ROUNDS, Row, rounds};
+use seawall_peers::{cases, heap};
 
 #[global_allocator]
-static GLOBAL: Counting = Counting;
-
-const CALLS: u32 = 100_000;
-const ROUNDS: usize = 25;
-
-struct Row {
-    case: Case,
-    best: f64,
-    /// The middle of the rounds, for the spread.
-    rounds: Vec<f64>,
-    allocations: f64,
-}
+static GLOBAL: heap::Counting = heap::Counting;
 
 fn main() {
     // Without the arguments that cargo adds.
@@ -52,54 +21,30 @@ fn main() {
         word.as_ref()
             .is_none_or(|w| case.group.contains(w) || case.who.contains(w))
     };
-    let mut rows: Vec<Row> = cases::all()
-        .into_iter()
-        .filter(wanted)
-        .map(|case| Row {
-            case,
-            best: f64::MAX,
-            rounds: Vec::new(),
-            allocations: 0.0,
-        })
-        .collect();
-    for round in 0..=ROUNDS {
-        for row in &mut rows {
-            let (before, start) = (ALLOCATIONS.load(Relaxed), Instant::now());
-            (row.case.run)(CALLS);
-            let ns = start.elapsed().as_nanos() as f64 / f64::from(CALLS);
-            // The first warms up.
-            if round > 0 {
-                row.best = row.best.min(ns);
-                row.rounds.push(ns);
-                row.allocations = (ALLOCATIONS.load(Relaxed) - before) as f64 / f64::from(CALLS);
-            }
-        }
-    }
-    print(&mut rows);
+    print(&rounds(cases::all().into_iter().filter(wanted).collect()));
 }
 
-fn print(rows: &mut [Row]) {
+fn print(rows: &[Row]) {
     println!(
-        "Best of {ROUNDS} rounds of {CALLS} calls, all cases in turn; the median in brackets."
+        "Best of {ROUNDS} rounds of {CALLS} calls, all cases in turn; the median in brackets. Of two \
+         threads: the median, and the least and the most."
     );
-    let mut ours = (rows.first().map_or("", |row| row.case.group), f64::NAN);
-    let mut group = "";
-    for row in rows {
-        row.rounds.sort_by(f64::total_cmp);
-        let median = row.rounds.get(ROUNDS / 2).copied().unwrap_or(f64::NAN);
-        let Case {
-            group: of,
-            who,
-            bytes,
-            ..
-        } = row.case;
-        if of != group {
-            group = of;
-            ours = (of, row.best);
-            println!("\n| {of} | ns | ratio | allocations | future, bytes |");
-            println!("|---|---|---|---|---|");
+    for group in rows.chunk_by(|a, b| a.case.group == b.case.group) {
+        let Some(first) = group.first() else { continue };
+        println!(
+            "\n| {} | ns | ratio | allocations | future, bytes |",
+            first.case.group
+        );
+        println!("|---|---|---|---|---|");
+        for row in group {
+            let (ns, ratio) = (row.ns(), row.ns() / first.ns());
+            let spread = if row.contends() {
+                format!("{:.0}..{:.0}", row.best(), row.worst())
+            } else {
+                format!("{:.1}", row.median())
+            };
+            let (who, bytes, allocations) = (row.case.who, row.case.bytes, row.allocations);
+            println!("| {who} | {ns:.1} ({spread}) | {ratio:.1} | {allocations:.0} | {bytes} |");
         }
-        let (best, ratio, allocations) = (row.best, row.best / ours.1, row.allocations);
-        println!("| {who} | {best:.1} ({median:.1}) | {ratio:.1} | {allocations:.0} | {bytes} |");
     }
 }

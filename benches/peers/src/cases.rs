@@ -1,12 +1,15 @@
 //! The cases, group by group; the first of a group is ours and the others are set against it.
 mod breaker;
-mod limits;
+mod bulkhead;
+mod rate_limit;
 mod refused;
 mod retry;
 mod stack;
+mod threads;
 mod timeout;
 
-use crate::{Case, Leaf, operation};
+use crate::case::Case;
+use crate::operation::{Leaf, operation};
 use std::hint::black_box;
 
 /// Every case. Needs a runtime with a time driver to be entered: some peers make a timer for each
@@ -16,9 +19,11 @@ pub fn all() -> Vec<Case> {
     cases.extend(timeout::cases());
     cases.extend(retry::cases());
     cases.extend(breaker::cases());
-    cases.extend(limits::cases());
+    cases.extend(bulkhead::cases());
+    cases.extend(rate_limit::cases());
     cases.extend(refused::cases());
     cases.extend(stack::cases());
+    cases.extend(threads::cases());
     cases
 }
 

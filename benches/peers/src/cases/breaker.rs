@@ -1,86 +1,113 @@
-use crate::{Case, HOUR, Leaf, SECOND, guarded, operation};
-use failsafe::backoff::{Constant, constant};
+use crate::case::Case;
+use crate::guards::breaker;
+use crate::operation::{Down, Leaf, guarded, once, operation};
+use crate::{HOUR, SECOND};
+use circuitbreaker_rs::{CircuitBreaker as BreakerRs, DefaultPolicy};
 use failsafe::futures::CircuitBreaker as _;
-use failsafe::{StateMachine, failure_policy};
-use recloser::{AsyncRecloser, Recloser};
 use seawall::CircuitBreaker;
+use std::time::Duration;
 use tower::Layer;
-use tower_resilience::circuitbreaker::CircuitBreakerLayer;
 
 pub fn cases() -> Vec<Case> {
-    let group = "breaker, consecutive failures";
-    let guard = CircuitBreaker::new("bench").consecutive_failures(5).build();
-    let guard = guard.expect("five failures");
-    let service = guard.layer().layer(Leaf);
-    let peer = CircuitBreakerLayer::builder().consecutive_failures(5);
-    let peer = peer.build().expect("five failures");
-    let rival = failsafe();
-    let mut cases = vec![
-        guarded!(group, guard),
-        Case::service(group, "seawall, Layer", service),
-        Case::future(group, "failsafe", move || rival.call(operation!())),
-        Case::service(group, "tower-resilience", peer.layer(Leaf)),
-    ];
-
-    let group = "breaker, failure rate over 100 calls";
-    let guard = seawall();
-    let service = guard.layer().layer(Leaf);
-    let rival = recloser();
-    let peer = tower_resilience();
-    cases.extend([
-        guarded!(group, guard),
-        Case::service(group, "seawall, Layer", service),
-        Case::future(group, "recloser", move || rival.call(operation!())),
-        Case::service(group, "tower-resilience", peer.layer(Leaf)),
-    ]);
-
-    let group = "breaker, failure rate over 10 s";
-    let guard = CircuitBreaker::new("bench")
-        .failure_rate(0.5)
-        .time_window(10 * SECOND)
-        .minimum_calls(20)
-        .build()
-        .expect("a rate");
-    let policy =
-        failure_policy::success_rate_over_time_window(0.5, 20, 10 * SECOND, constant(SECOND));
-    let rival = failsafe::Config::new().failure_policy(policy).build();
-    cases.extend([
-        guarded!(group, guard),
-        Case::future(group, "failsafe", move || rival.call(operation!())),
-    ]);
+    let mut cases = consecutive();
+    cases.extend(count_window());
+    cases.extend(time_window());
+    cases.extend(contents());
+    cases.extend(slow_calls());
     cases
 }
 
-pub fn seawall() -> CircuitBreaker {
-    CircuitBreaker::new("bench")
-        .failure_rate(0.5)
-        .count_window(100)
-        .minimum_calls(20)
-        .build()
-        .expect("a rate over a hundred calls")
+fn consecutive() -> Vec<Case> {
+    let group = "breaker, consecutive failures";
+    let guard = breaker::seawall_consecutive();
+    let service = guard.layer().layer(Leaf);
+    let rival = breaker::failsafe_consecutive();
+    let peer = breaker::tower_resilience_consecutive().layer(Leaf);
+    vec![
+        guarded!(group, guard),
+        Case::service(group, "seawall, Layer", service),
+        Case::future(group, "failsafe", move || rival.call(operation!())),
+        circuitbreaker_rs(group, breaker::circuitbreaker_rs()),
+        Case::service(group, "tower-resilience", peer),
+    ]
 }
 
-pub fn failsafe() -> StateMachine<failure_policy::ConsecutiveFailures<Constant>, ()> {
-    let policy = failure_policy::consecutive_failures(5, constant(HOUR));
-    failsafe::Config::new().failure_policy(policy).build()
+pub fn circuitbreaker_rs(group: &'static str, guard: BreakerRs<DefaultPolicy, Down>) -> Case {
+    Case::future(group, "circuitbreaker-rs", move || {
+        let guard = guard.clone();
+        async move { guard.call_async(|| operation!()).await }
+    })
 }
 
-pub fn recloser() -> AsyncRecloser {
-    Recloser::custom()
-        .error_rate(0.5)
-        .closed_len(100)
-        .open_wait(HOUR)
-        .build()
-        .into()
+fn count_window() -> Vec<Case> {
+    let group = "breaker, failure rate over 100 calls";
+    let guard = breaker::seawall();
+    let service = guard.layer().layer(Leaf);
+    let rival = breaker::recloser();
+    let peer = breaker::tower_resilience().layer(Leaf);
+    vec![
+        guarded!(group, guard),
+        Case::service(group, "seawall, Layer", service),
+        Case::future(group, "recloser", move || rival.call(operation!())),
+        Case::service(group, "tower-resilience, tumbling", peer),
+    ]
 }
 
-pub fn tower_resilience() -> CircuitBreakerLayer<tower_resilience::circuitbreaker::DefaultClassifier>
-{
-    CircuitBreakerLayer::builder()
-        .failure_rate_threshold(0.5)
-        .sliding_window_size(100)
-        .minimum_number_of_calls(20)
-        .wait_duration_in_open(HOUR)
-        .build()
-        .expect("a rate over a hundred calls")
+fn time_window() -> Vec<Case> {
+    let group = "breaker, failure rate over 10 s";
+    let guard = breaker::seawall_over(10 * SECOND);
+    let service = guard.layer().layer(Leaf);
+    let rival = breaker::failsafe_over(10 * SECOND);
+    // Each call looks at each one in the window.
+    let peer = breaker::tower_resilience_over(Duration::from_millis(10)).layer(Leaf);
+    vec![
+        guarded!(group, guard),
+        Case::service(group, "seawall, Layer", service),
+        Case::future(group, "failsafe", move || rival.call(operation!())),
+        Case::service(group, "tower-resilience, over 10 ms", peer),
+    ]
+}
+
+/// Calls that a window of an hour holds.
+fn contents() -> Vec<Case> {
+    let group = "breaker, failure rate over an hour";
+    let nearly_empty = breaker::seawall_over(HOUR);
+    vec![
+        guarded!(group, "seawall, all calls since the start in it", {
+            let guard = breaker::seawall_over(HOUR);
+            (0..1_000_000).for_each(|_| _ = once(guard.run(|| operation!())));
+            guard
+        }),
+        emptied(group, nearly_empty),
+    ]
+}
+
+fn emptied(group: &'static str, guard: CircuitBreaker) -> Case {
+    let mut calls = 0;
+    let bytes = size_of_val(&guard.run(|| operation!()));
+    Case::new(
+        group,
+        "seawall, at most 1000 calls in it",
+        bytes,
+        move || {
+            calls += 1;
+            if calls == 1000 {
+                calls = 0;
+                guard.reset();
+            }
+            crate::operation::consume(once(guard.run(|| operation!())));
+        },
+    )
+}
+
+fn slow_calls() -> Vec<Case> {
+    let group = "breaker, failure rate and slow calls over 100 calls";
+    let guard = breaker::seawall_slow();
+    let service = guard.layer().layer(Leaf);
+    let peer = breaker::tower_resilience_slow().layer(Leaf);
+    vec![
+        guarded!(group, guard),
+        Case::service(group, "seawall, Layer", service),
+        Case::service(group, "tower-resilience, tumbling", peer),
+    ]
 }

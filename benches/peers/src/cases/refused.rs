@@ -1,18 +1,10 @@
-use super::breaker;
-use crate::{Broken, Case, Down, HOUR, Leaf, consume, drive, guarded, operation};
-use failsafe::futures::CircuitBreaker as _;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use seawall::{Bulkhead, CircuitBreaker, RateLimit};
-use std::num::NonZeroU32;
-use tokio::sync::Semaphore;
-use tower::limit::ConcurrencyLimit;
-use tower::load_shed::LoadShed;
-use tower::{Layer, Service};
-use tower_resilience::ratelimiter::RateLimiterLayer;
-
-async fn down() -> Result<u64, Down> {
-    Err(Down)
-}
+use super::breaker::circuitbreaker_rs;
+use super::{bulkhead::try_acquire, rate_limit as limits};
+use crate::case::Case;
+use crate::guards::{breaker, bulkhead, rate_limit};
+use crate::operation::{Down, Leaf, guarded, operation};
+use governor::clock::{DefaultClock, MonotonicClock};
+use tower::Layer;
 
 pub fn cases() -> Vec<Case> {
     let mut cases = open_breaker();
@@ -23,75 +15,60 @@ pub fn cases() -> Vec<Case> {
 
 fn open_breaker() -> Vec<Case> {
     let group = "refused: the breaker is open";
-    let guard = CircuitBreaker::new("bench")
-        .consecutive_failures(1)
-        .break_for(HOUR)
-        .build()
-        .expect("one failure");
-    consume(drive(guard.run(down)));
-    let refused = drive(guard.run(|| operation!())).expect_err("the breaker is open");
-    assert!(refused.rejected().is_some());
+    let guard = breaker::seawall_open();
     let service = guard.layer().layer(Leaf);
-
-    let failsafe = breaker::failsafe();
-    (0..5).for_each(|_| consume(drive(failsafe.call(down()))));
-    assert!(!failsafe.is_call_permitted());
-    let recloser = breaker::recloser();
-    (0..200).for_each(|_| consume(drive(recloser.call(down()))));
-    let refused = drive(recloser.call(operation!())).expect_err("the breaker is open");
-    assert!(matches!(refused, recloser::Error::Rejected));
-    let mut peer = breaker::tower_resilience().layer(Broken);
-    for _ in 0..100 {
-        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-        if peer.poll_ready(&mut cx).is_ready() {
-            consume(drive(peer.call(7)));
-        }
-    }
-    assert!(peer.is_open());
+    let (failsafe, recloser) = (breaker::failsafe_open(), breaker::recloser_open());
+    let asked = failsafe.clone();
     vec![
         guarded!(group, guard),
         Case::service(group, "seawall, Layer", service),
-        Case::future(group, "failsafe", move || failsafe.call(operation!())),
+        Case::future(group, "failsafe", move || {
+            failsafe::futures::CircuitBreaker::call(&failsafe, operation!())
+        }),
+        Case::future(group, "failsafe, `is_call_permitted`", move || {
+            let permitted = asked.is_call_permitted();
+            async move {
+                if permitted {
+                    operation!().await
+                } else {
+                    Err(Down)
+                }
+            }
+        }),
         Case::future(group, "recloser", move || recloser.call(operation!())),
-        Case::service(group, "tower-resilience", peer),
+        circuitbreaker_rs(group, breaker::circuitbreaker_rs_open()),
+        Case::service(group, "tower-resilience", breaker::tower_resilience_open()),
     ]
 }
 
 fn full_bulkhead() -> Vec<Case> {
     let group = "refused: the bulkhead is full";
-    let guard = Bulkhead::new(0).build().expect("none at all");
-    let semaphore: &'static Semaphore = Box::leak(Box::new(Semaphore::new(0)));
-    let shed = LoadShed::new(ConcurrencyLimit::new(Leaf, 0));
+    let guard = bulkhead::seawall_full();
+    let service = guard.layer().layer(Leaf);
     vec![
         guarded!(group, guard),
-        Case::future(group, "tokio `Semaphore`", move || async move {
-            let _permit = semaphore.try_acquire().map_err(|_| Down)?;
-            operation!().await
-        }),
-        Case::service(group, "tower, with load shed", shed),
+        Case::service(group, "seawall, Layer", service),
+        try_acquire(group, bulkhead::semaphore(0)),
+        Case::service(
+            group,
+            "tower, with load shed",
+            bulkhead::tower_shedding(Leaf, 0),
+        ),
     ]
 }
 
 fn spent_rate_limit() -> Vec<Case> {
     let group = "refused: the rate limit is spent";
-    let guard = RateLimit::new(1, HOUR).build().expect("one an hour");
-    consume(drive(guard.run(|| operation!())));
-    let quota = Quota::with_period(HOUR).expect("one an hour");
-    let quota = quota.allow_burst(NonZeroU32::MIN);
-    let rival: &'static DefaultDirectRateLimiter = Box::leak(Box::new(RateLimiter::direct(quota)));
-    rival.check().expect("the first");
-    let peer = RateLimiterLayer::builder()
-        .limit_for_period(1)
-        .refresh_period(HOUR)
-        .timeout_duration(std::time::Duration::ZERO)
-        .build();
-    let peer = peer.expect("one an hour").layer(Leaf);
-    vec![
-        guarded!(group, guard),
-        Case::future(group, "governor", move || async move {
-            rival.check().map_err(|_| Down)?;
-            operation!().await
-        }),
+    let peer = rate_limit::tower_resilience_spent();
+    let mut cases = vec![
+        guarded!(group, rate_limit::seawall_spent()),
+        limits::on_system_clock(group, rate_limit::governor_spent(MonotonicClock)),
         Case::service(group, "tower-resilience", peer),
-    ]
+    ];
+    let group = "refused: the rate limit is spent, on the processor's counter";
+    cases.extend([
+        limits::by_hand(group, rate_limit::seawall_spent()),
+        limits::on_counter(group, rate_limit::governor_spent(DefaultClock::default())),
+    ]);
+    cases
 }

@@ -1,13 +1,14 @@
-use crate::{Case, Leaf, SECOND, consume, drive, guarded, operation, pends_once};
-use seawall::Timeout;
+use crate::SECOND;
+use crate::case::Case;
+use crate::guards::timeout;
+use crate::operation::{Leaf, consume, drive, guarded, operation, pends_once};
 use tower::Layer;
-use tower_resilience::timelimiter::TimeLimiterLayer;
 
 pub fn cases() -> Vec<Case> {
     let group = "timeout";
-    let closure = seawall();
-    let service = seawall().layer().layer(Leaf);
-    let peer = TimeLimiterLayer::builder().timeout_duration(SECOND).build();
+    let closure = timeout::seawall();
+    let service = closure.layer().layer(Leaf);
+    let peer = timeout::tower_resilience().layer(Leaf);
     let mut cases = vec![
         guarded!(group, closure.clone()),
         Case::service(group, "seawall, Layer", service),
@@ -15,7 +16,7 @@ pub fn cases() -> Vec<Case> {
             tokio::time::timeout(SECOND, operation!())
         }),
         Case::service(group, "tower", tower::timeout::Timeout::new(Leaf, SECOND)),
-        Case::service(group, "tower-resilience", peer.layer(Leaf)),
+        Case::service(group, "tower-resilience", peer),
     ];
 
     let group = "timeout, the operation pends once";
@@ -28,8 +29,4 @@ pub fn cases() -> Vec<Case> {
         consume(drive(tokio::time::timeout(SECOND, pends_once())));
     }));
     cases
-}
-
-fn seawall() -> Timeout {
-    Timeout::after(SECOND).build().expect("a limit of a second")
 }
