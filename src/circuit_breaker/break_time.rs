@@ -56,6 +56,17 @@ mod tests {
     }
 
     #[test]
+    fn the_first_of_growing_breaks_is_exact() {
+        let base = (1 << 60) + 1;
+        let mut breaks = BreakTime {
+            factor: 2.0,
+            ..fixed(base)
+        };
+        assert_eq!(breaks.draw(1), base);
+        assert_eq!(breaks.draw(2), 1 << 61);
+    }
+
+    #[test]
     fn a_fixed_break_stays_as_it_is() {
         for base in [1, 30_000_000_000, u64::MAX - 1] {
             let mut breaks = fixed(base);

@@ -117,7 +117,8 @@ impl Machine {
         said: Said,
         now: u64,
     ) -> Option<Change> {
-        if self.generation != generation || self.state != State::HalfOpen {
+        // Probes are admitted half-open alone, and what ends that begins a generation.
+        if self.generation != generation {
             return None;
         }
         let answer = match said {
@@ -309,7 +310,14 @@ mod tests {
         let mut deaf = machine();
         deaf.heed = None;
         assert_eq!(deaf.throttle(deaf.generation, hint, 7), None);
-        assert_eq!(m.throttle(m.generation, Duration::ZERO, 130), None);
+        assert_eq!(m.throttle(m.generation, hint, 130), None);
+    }
+
+    #[test]
+    fn told_to_wait_for_no_time_it_stays_as_it_is() {
+        let mut m = machine();
+        assert_eq!(m.throttle(m.generation, Duration::ZERO, 7), None);
+        assert_eq!(m.state, State::Closed);
     }
 
     #[test]

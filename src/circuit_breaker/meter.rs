@@ -180,6 +180,27 @@ mod tests {
     }
 
     #[test]
+    fn a_success_has_nothing_to_write_where_only_a_streak_is_counted_and_there_is_none() {
+        let rules = Rules {
+            consecutive: Some(9),
+            failures: None,
+            slow: None,
+            minimum: 1,
+        };
+        let m = Meter::new(rules, None, None);
+        assert!(m.is_unmoved_by_success());
+        assert_eq!(m.record(G, true, false, || 0), None);
+        assert!(!m.is_unmoved_by_success());
+        assert_eq!(m.record(G, false, false, || 0), None);
+        assert!(m.is_unmoved_by_success());
+        let counted = [
+            Meter::new(rules, Some(8), None),
+            Meter::new(rules, None, Some((Duration::from_secs(1), 10))),
+        ];
+        assert!(!counted.iter().any(Meter::is_unmoved_by_success));
+    }
+
+    #[test]
     fn the_clock_is_read_only_for_a_window_of_time() {
         let rules = Rules {
             consecutive: Some(9),

@@ -75,3 +75,20 @@ pub struct Probes {
     /// Those that have answered.
     pub answered: Counts,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_calls_there_is_no_rate() {
+        assert_eq!(Counts::default().failure_rate(), None);
+        let counts = Counts {
+            calls: 4,
+            failures: 1,
+            slow_calls: 2,
+        };
+        assert_eq!(counts.failure_rate(), Some(0.25));
+        assert_eq!(counts.slow_call_rate(), Some(0.5));
+    }
+}

@@ -189,6 +189,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_count_that_is_below_zero_for_a_moment_reads_as_zero() {
+        let marks = Marks::new(8);
+        let read = |count| {
+            marks.count.change(G, |_| count);
+            marks.count()
+        };
+        assert_eq!([read(0), read(3), read(VALUE / 2)], [0, 3, VALUE / 2]);
+        assert_eq!([read(VALUE / 2 + 1), read(VALUE)], [0, 0]);
+    }
+
     proptest! {
         #[test]
         fn the_ring_is_the_last_calls_of_the_whole_history(

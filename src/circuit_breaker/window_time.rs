@@ -252,6 +252,16 @@ mod tests {
     }
 
     #[test]
+    fn the_lock_is_taken_once_a_bucket() {
+        let mut buckets = Buckets::new(100, 10);
+        let ends = [0, 9, 10, 55, 54].map(|now| {
+            buckets.advance(now);
+            buckets.end()
+        });
+        assert_eq!(ends, [10, 10, 20, 60, 60]);
+    }
+
+    #[test]
     fn time_that_runs_backwards_counts_in_the_newest_bucket() {
         let window = TimeWindow::new(100, 10);
         assert_eq!(record(&window, true, 95), 1);
