@@ -206,3 +206,46 @@ impl PartialEq for HedgeConfig {
         (self.name, self.after, self.attempts) == (other.name, other.after, other.attempts)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Instant;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn after_its_last_attempt_it_asks_for_no_more_time() {
+        let hedge = Hedge::after(MS).attempts(3).build().unwrap();
+        let call = Call::at(Instant::now());
+        let begun = |n, after| Enter::Hedge {
+            ticket: Ticket(n),
+            after,
+        };
+        assert_eq!(hedge.enter(&call), begun(1, Some(MS)));
+        assert_eq!(hedge.resume(Ticket(1), &call), begun(2, Some(MS)));
+        assert_eq!(hedge.resume(Ticket(2), &call), begun(3, None));
+        let over = Enter::Proceed(Ticket(3));
+        assert_eq!(hedge.resume(Ticket(3), &call), over);
+    }
+
+    #[test]
+    fn configurations_are_equal_if_they_build_the_same() {
+        let one = || Hedge::after(MS);
+        assert_eq!(one(), one().name("hedge").attempts(2));
+        assert_ne!(one(), one().name("other"));
+        assert_ne!(one(), one().attempts(3));
+        assert_ne!(one(), Hedge::after(2 * MS));
+    }
+
+    #[test]
+    fn it_has_an_observer_if_it_was_given_one() {
+        let one = || Hedge::after(MS);
+        assert!(one().build().unwrap().observer().is_none());
+        let heard = one()
+            .observer(|_: Name, _: &crate::Event<'_>| {})
+            .build()
+            .unwrap();
+        assert!(heard.observer().is_some());
+    }
+}

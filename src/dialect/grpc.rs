@@ -87,13 +87,13 @@ impl<B> Inspect<http::Request<B>> for Grpc {
 fn of_headers(http: http::StatusCode, headers: &HeaderMap, replay: Replay) -> Class {
     match headers.get(Status::GRPC_STATUS) {
         None if http == http::StatusCode::OK => Class::Success,
-        Some(code) if code.as_bytes() == b"0" => Class::Success,
-        _ => of_bad_headers(http, headers, replay),
+        _ => of_said_or_bad(http, headers, replay),
     }
 }
 
+/// The headers say the code already, or nothing that came from gRPC.
 #[cold]
-fn of_bad_headers(http: http::StatusCode, headers: &HeaderMap, replay: Replay) -> Class {
+fn of_said_or_bad(http: http::StatusCode, headers: &HeaderMap, replay: Replay) -> Class {
     let status = Status::from_header_map(headers)
         .unwrap_or_else(|| Status::new(code_of_http(http.as_u16()), ""));
     of_status(&status, replay)
@@ -260,6 +260,24 @@ mod tests {
             let headers = Status::new(code, "").into_http();
             assert_eq!(channel(headers, Replay::Always), class, "{code:?}");
         }
+    }
+
+    #[test]
+    fn an_http_status_is_the_code_that_grpc_says_it_is() {
+        let codes = [200, 400, 401, 403, 404, 429, 500, 502, 503, 504].map(code_of_http);
+        let expected = [
+            Code::Unknown,
+            Code::Internal,
+            Code::Unauthenticated,
+            Code::PermissionDenied,
+            Code::Unimplemented,
+            Code::Unavailable,
+            Code::Unknown,
+            Code::Unavailable,
+            Code::Unavailable,
+            Code::Unavailable,
+        ];
+        assert_eq!(codes, expected);
     }
 
     #[test]

@@ -170,6 +170,15 @@ mod tests {
     }
 
     #[test]
+    fn fields_of_fixed_width_are_passed_over() {
+        let eight = [9 << 3 | 1, 1, 2, 3, 4, 5, 6, 7, 8];
+        let four = [10 << 3 | 5, 1, 2, 3, 4];
+        let status = [&eight[..], &four, &details("RetryInfo", 2, 0)].concat();
+        assert_eq!(retry_delay(&status), Some(Duration::from_secs(2)));
+        assert_eq!(retry_delay(&status[1..]), None);
+    }
+
+    #[test]
     fn a_delay_that_is_not_there_gives_nothing_and_one_in_the_past_is_zero() {
         assert_eq!(retry_delay(&details("QuotaFailure", 2, 0)), None);
         assert_eq!(retry_delay(&[]), None);

@@ -144,10 +144,18 @@ mod tests {
             .ratio("slow_rate", 1.5)
             .ratio("fine", 1.0);
         let error = check.done().unwrap_err();
+        let fields: Vec<_> = error.problems().iter().map(|p| p.field).collect();
+        assert_eq!(fields, ["failure_rate", "slow_rate"]);
         assert_eq!(
             error.to_string(),
             "`payments`: failure_rate is NaN, but has to be above 0.0 and at most 1.0; \
              `payments`: slow_rate is 1.5, but has to be above 0.0 and at most 1.0"
         );
+    }
+
+    #[test]
+    fn a_share_of_nothing_is_a_problem() {
+        let mut check = Check::new(Name::from_static("payments"));
+        assert!(check.ratio("failure_rate", 0.0).done().is_err());
     }
 }

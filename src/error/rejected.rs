@@ -204,6 +204,21 @@ mod tests {
     }
 
     #[test]
+    fn what_a_timeout_ended_or_would_have_ended_is_its_doing_and_nothing_else() {
+        let is_timeout = |reason| Rejected::new(Name::from_static("p"), reason).is_timeout();
+        assert!(is_timeout(Reason::TimedOut {
+            after: Duration::ZERO
+        }));
+        assert!(is_timeout(Reason::DeadlineTooClose {
+            wait: Duration::ZERO
+        }));
+        assert!(!is_timeout(Reason::QueueTimeout {
+            after: Duration::ZERO
+        }));
+        assert!(!is_timeout(Reason::BulkheadFull));
+    }
+
+    #[test]
     fn a_refusal_is_small() {
         assert!(size_of::<Rejected>() <= 48);
     }
