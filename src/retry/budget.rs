@@ -227,6 +227,13 @@ mod tests {
     }
 
     #[test]
+    fn a_budget_is_its_own_clone_and_no_other() {
+        let budget = || RetryBudget::new(0.2).build().unwrap();
+        let (one, other) = (budget(), budget());
+        assert!(one.is(&one.clone()) && !one.is(&other));
+    }
+
+    #[test]
     fn every_wrong_setting_is_told_at_once() {
         for ratio in [0.0, -0.1, 1.1, f64::NAN, f64::INFINITY] {
             let config = RetryBudget::new(ratio)

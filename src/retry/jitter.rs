@@ -100,6 +100,14 @@ mod tests {
         assert!(mean.abs_diff(DELAY) < DELAY / 50, "{mean}");
     }
 
+    /// The first numbers of SplitMix64, seeded with 0, by the generator of its authors.
+    #[test]
+    fn the_mixer_is_that_of_splitmix() {
+        let seeds = [0, 0x9e37_79b9_7f4a_7c15];
+        let known = [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4];
+        assert_eq!(seeds.map(mix), known);
+    }
+
     #[test]
     fn the_same_seed_draws_the_same_and_another_attempt_draws_anew() {
         let draw = |seed, attempt| Chance::new(seed, attempt).up_to(u64::MAX);

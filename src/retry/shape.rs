@@ -106,13 +106,12 @@ impl fmt::Debug for Shape {
     }
 }
 
-/// Closures are equal to their own clones.
+/// Closures are equal to their own clones; whatever else differs, differs in its base.
 impl PartialEq for Shape {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Shape::Function(a), Shape::Function(b)) => Arc::ptr_eq(a, b),
             (Shape::Iterator(a), Shape::Iterator(b)) => Arc::ptr_eq(a, b),
-            (Shape::Function(_) | Shape::Iterator(_), _) => false,
             _ => self.base() == other.base(),
         }
     }
@@ -192,6 +191,35 @@ mod tests {
         for attempt in 257..2_000 {
             let whole = replay(base, 0..attempt, cap, 42);
             assert_eq!(walk(base, attempt, cap, 42), whole, "after {attempt}");
+        }
+    }
+
+    #[test]
+    fn a_walk_reaches_three_times_the_wait_before_it() {
+        let base = 1_000_000;
+        let longest = |n| (0..10_000).map(|seed| walk(base, n, NO_CAP, seed)).max();
+        assert!((base * 29 / 10..=base * 3).contains(&longest(1).unwrap()));
+        assert!((base * 8..=base * 9).contains(&longest(2).unwrap()));
+    }
+
+    #[test]
+    fn closures_are_equal_to_their_own_clones_alone() {
+        let function = || Shape::Function(Arc::new(|n| n * MS));
+        let iterator = || Shape::Iterator(Arc::new(|_| Some(MS)));
+        let all = [
+            function(),
+            function(),
+            iterator(),
+            iterator(),
+            Shape::None,
+            Shape::Constant(MS),
+            Shape::Constant(2 * MS),
+            Shape::Linear(MS),
+        ];
+        for (i, a) in all.iter().enumerate() {
+            for (j, b) in all.iter().enumerate() {
+                assert_eq!(*a == b.clone(), i == j, "{a:?} and {b:?}");
+            }
         }
     }
 

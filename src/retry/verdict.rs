@@ -114,6 +114,33 @@ mod tests {
         rules.judge(&Outcome::Rejected(&refusal))
     }
 
+    #[test]
+    fn rules_are_equal_if_they_say_the_same_and_ask_the_same_predicate() {
+        let differing = [
+            Rules {
+                refusals: true,
+                ..rules()
+            },
+            Rules {
+                circuit: true,
+                ..rules()
+            },
+            Rules {
+                max_retry_after: S,
+                ..rules()
+            },
+            deciding(|_| true),
+            deciding(|_| true),
+        ];
+        assert!(rules() == rules());
+        for (i, a) in differing.iter().enumerate() {
+            assert!(*a != rules() && rules() != *a);
+            for (j, b) in differing.iter().enumerate() {
+                assert_eq!(*a == b.clone(), i == j);
+            }
+        }
+    }
+
     const OPEN: Reason = Reason::CircuitOpen {
         retry_after: Some(S),
     };
