@@ -413,3 +413,17 @@ fn is_one(n: &u32) -> bool {
 fn one() -> u32 {
     1
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_and_a_signal_weigh_what_came_in() {
+        let weight = |json| serde_json::from_str::<Event>(json).unwrap().weight();
+        assert_eq!(weight(r#"{"done":{"op":1,"out":"four"}}"#), 6);
+        let letter = r#"{"signal":{"id":"id","name":"paid","body":[1,2]}}"#;
+        assert_eq!(weight(letter), 5);
+        assert_eq!(weight(r#"{"step":{"op":1,"name":"pay","cmd":"four"}}"#), 0);
+    }
+}
