@@ -7,6 +7,7 @@ mod kills;
 mod participants;
 mod processes;
 mod runs;
+mod siege;
 
 use serde_json::Value;
 use std::{
