@@ -48,7 +48,7 @@ impl Attempt {
         let deed = deed(log.seed, log.next(), sick, log.hangs);
         if deed.panics_at_once {
             drop(log);
-            resume_unwind(Box::new(Thrown::ByClosure));
+            resume_unwind(Box::new(Thrown::Closure));
         }
         let attempt = log.start();
         Attempt {
@@ -94,7 +94,7 @@ impl Future for Attempt {
         }
         *this.answered = true;
         match this.deed.then {
-            Then::Panics => resume_unwind(Box::new(Thrown::ByAttempt)),
+            Then::Panics => resume_unwind(Box::new(Thrown::Attempt)),
             Then::Answers(class) => {
                 let Answer { slot, attempt, .. } = *this.me;
                 LOGS[slot].0.lock().unwrap().answers(attempt, class);
@@ -119,7 +119,7 @@ impl PinnedDrop for Attempt {
         }
         LOGS[slot].0.lock().unwrap().gone(call);
         if !self.answered && self.deed.panics_when_dropped && !std::thread::panicking() {
-            resume_unwind(Box::new(Thrown::ByDrop));
+            resume_unwind(Box::new(Thrown::Drop));
         }
     }
 }

@@ -116,7 +116,7 @@ async fn abort(call: impl Future<Output = Ended> + Send + 'static, rng: &mut Rng
 fn check_thrown(end: &Ended, facts: &Facts) {
     let End::Panicked(thrown) = end else { return };
     match thrown.downcast_ref::<Thrown>() {
-        Some(Thrown::ByObserver) | None => {
+        Some(Thrown::Observer) | None => {
             let known = thrown.downcast_ref::<String>().cloned();
             let text = known.or_else(|| thrown.downcast_ref::<&str>().map(|s| (*s).to_owned()));
             wrong(format!(

@@ -43,7 +43,7 @@ impl Observer for Ear {
         // What an observer throws ends with it.
         let heard = self.heard.fetch_add(1, Relaxed);
         if mix(heard).is_multiple_of(4096) {
-            resume_unwind(Box::new(Thrown::ByObserver));
+            resume_unwind(Box::new(Thrown::Observer));
         }
     }
 }

@@ -84,7 +84,7 @@ impl Policy for Gauge {
             .is_some_and(|one_in| ticket.is_multiple_of(one_in))
         {
             if ticket & (1 << 40) == 0 {
-                resume_unwind(Box::new(Thrown::ByPolicy));
+                resume_unwind(Box::new(Thrown::Policy));
             }
             return Enter::Reject(Reason::Other(REFUSAL));
         }

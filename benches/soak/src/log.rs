@@ -151,8 +151,10 @@ impl Log {
         let legal = match *event {
             Event::Waiting { policy, .. } => self.waits(policy, facts),
             Event::Waited { policy, .. } => self.waited(policy, facts),
-            Event::AttemptEnded { attempt, class } => self.attempt_ended(attempt, class, facts),
-            Event::TimedOut { policy, running } => self.timed_out(policy, running, facts),
+            Event::AttemptEnded { attempt, class, .. } => self.attempt_ended(attempt, class, facts),
+            Event::TimedOut {
+                policy, running, ..
+            } => self.timed_out(policy, running, facts),
             Event::Rejected(refusal) => self.rejected(refusal, facts),
             Event::RetryScheduled { policy, .. } => {
                 self.counts.retries += 1;
@@ -164,7 +166,9 @@ impl Log {
                 let legal = facts.is_hedged() || matches!(self.at, At::Answered | At::Refused);
                 legal && matches!(facts.part(policy), Some(Part::Retry { .. }))
             }
-            Event::Hedged { policy, attempts } => {
+            Event::Hedged {
+                policy, attempts, ..
+            } => {
                 self.counts.hedges += 1;
                 matches!(facts.part(policy), Some(Part::Hedge { attempts: most })
                     if (2..=*most).contains(&attempts))

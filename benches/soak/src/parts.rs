@@ -143,9 +143,10 @@ fn breaker(i: usize, rng: &mut Rng) -> Breaker {
 }
 
 fn room(i: usize, rng: &mut Rng) -> Room {
-    let (name, most) = (BULKHEADS[i], rng.u32(2..64));
-    // The first of each set waits for its turn, however long: a permit that nobody hands on is missed.
-    let first = i % 4 == 0;
+    // In the first of each set, a narrow one, callers wait for their turn however long it takes: a
+    // permit that nobody hands on is missed.
+    let first = i.is_multiple_of(4);
+    let (name, most) = (BULKHEADS[i], rng.u32(2..if first { 8 } else { 64 }));
     let queue = if first || rng.bool() {
         rng.u32(1..64)
     } else {
