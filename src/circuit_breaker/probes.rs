@@ -9,8 +9,12 @@
 //! | whoever lost its slot answers | counts nowhere |
 //!
 //! A probe whose lease is over still counts for as long as nobody has taken its slot.
+//!
+//! Those that are out stand in the order in which they were let in, so the first has the oldest
+//! lease: a call that is refused looks at that one alone.
 use super::snapshot::{self, Counts};
 use super::tagged::VALUE;
+use std::collections::VecDeque;
 
 /// The slots of one half-open breaker, used again each time.
 #[derive(Debug)]
@@ -18,7 +22,8 @@ pub(super) struct Probes {
     needed: u32,
     /// Nanoseconds.
     lease: u64,
-    out: Vec<Out>,
+    /// By number, and so by lease.
+    out: VecDeque<Out>,
     last: u64,
     answered: Counts,
 }
@@ -42,7 +47,7 @@ impl Probes {
         Probes {
             needed,
             lease,
-            out: Vec::with_capacity(needed as usize),
+            out: VecDeque::with_capacity(needed as usize),
             last: 0,
             answered: Counts::default(),
         }
@@ -56,18 +61,19 @@ impl Probes {
 
     /// The number of a new probe; `None`: all slots are taken.
     pub(super) fn admit(&mut self, now: u64) -> Option<u64> {
+        let taken = self.answered.calls.saturating_add(self.out.len() as u64);
+        if taken >= u64::from(self.needed) {
+            let oldest = self.out.front()?;
+            if now.saturating_sub(oldest.since) < self.lease {
+                return None;
+            }
+            self.out.pop_front();
+        }
         // Never again given out while an old holder may come back with it: 48 bits.
         let number = self.last.wrapping_add(1) & VALUE;
-        let probe = Out { number, since: now };
-        let taken = self.answered.calls.saturating_add(self.out.len() as u64);
-        if taken < u64::from(self.needed) {
-            self.out.push(probe);
-        } else {
-            let lease = self.lease;
-            let over = |out: &&mut Out| now.saturating_sub(out.since) >= lease;
-            let oldest = self.out.iter_mut().filter(over);
-            *oldest.min_by_key(|out| out.number)? = probe;
-        }
+        // Time may come out of order between threads; leases do not.
+        let since = self.out.back().map_or(now, |last| now.max(last.since));
+        self.out.push_back(Out { number, since });
         self.last = number;
         Some(number)
     }
@@ -81,8 +87,8 @@ impl Probes {
         slow_after: Option<u64>,
         now: u64,
     ) -> Result<Option<Counts>, Forgotten> {
-        let at = self.out.iter().position(|out| out.number == number);
-        let probe = self.out.swap_remove(at.ok_or(Forgotten)?);
+        let probe = self.place(number).and_then(|at| self.out.remove(at));
+        let probe = probe.ok_or(Forgotten)?;
         let Answer::Said { failed } = answer else {
             return Ok(None);
         };
@@ -95,7 +101,13 @@ impl Probes {
     }
 
     pub(super) fn holds(&self, number: u64) -> bool {
-        self.out.iter().any(|out| out.number == number)
+        self.place(number).is_some()
+    }
+
+    fn place(&self, number: u64) -> Option<usize> {
+        self.out
+            .binary_search_by_key(&number, |out| out.number)
+            .ok()
     }
 
     pub(super) fn snapshot(&self) -> snapshot::Probes {
@@ -143,6 +155,18 @@ mod tests {
         let heir = probes.admit(105).unwrap();
         assert_eq!(probes.settle(hung, OK, None, 106), Err(Forgotten));
         assert!(probes.settle(heir, OK, None, 107).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_lease_does_not_end_before_that_of_a_probe_let_in_earlier() {
+        let mut probes = Probes::new(2, 100);
+        let first = probes.admit(50).unwrap();
+        let second = probes.admit(10).unwrap(); // by a thread whose clock reading is older
+        assert_eq!(probes.admit(149), None);
+        probes.admit(150).unwrap();
+        assert!(!probes.holds(first) && probes.holds(second));
+        probes.admit(150).unwrap();
+        assert!(!probes.holds(second));
     }
 
     #[test]

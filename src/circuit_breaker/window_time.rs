@@ -196,20 +196,19 @@ impl Buckets {
         self.newest = self.newest.max(number);
     }
 
-    /// What of it, with `live` in the newest bucket, is in the window at `now`.
+    /// What of it, with `live` in the newest bucket, is in the window at `now`: the sum, less the
+    /// buckets that have left since.
     fn at(&self, live: Kinds, now: u64) -> Kinds {
         let number = now.checked_div(self.width).unwrap_or(0).max(self.newest);
-        let mut kinds = Kinds::default();
-        for age in number.saturating_sub(self.newest)..self.len() {
-            let Some(of) = number.checked_sub(age) else {
-                break;
-            };
-            if of == self.newest {
-                shift(&mut kinds, &live, u64::saturating_add);
-            }
-            let at = of.checked_rem(self.len()).unwrap_or(0);
+        if number.saturating_sub(self.newest) >= self.len() {
+            return Kinds::default();
+        }
+        let mut kinds = self.sum;
+        shift(&mut kinds, &live, u64::saturating_add);
+        for left in self.newest.saturating_add(1)..=number {
+            let at = left.checked_rem(self.len()).unwrap_or(0);
             if let Some(bucket) = self.ring.get(at as usize) {
-                shift(&mut kinds, bucket, u64::saturating_add);
+                shift(&mut kinds, bucket, u64::saturating_sub);
             }
         }
         kinds
