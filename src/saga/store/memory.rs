@@ -1,10 +1,12 @@
+mod letters;
+mod shelf;
+
 use super::*;
 use crate::saga::journal::Row;
+use letters::Letters;
 use parking_lot::Mutex;
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use shelf::{Alone, Kept, Shelf};
+use std::{collections::HashMap, sync::Arc};
 
 /// A store in memory: for tests. Clones share it, so a second engine finds what a first one left.
 ///
@@ -14,43 +16,10 @@ pub struct MemoryStore(Arc<Mutex<Inner>>);
 
 #[derive(Default)]
 struct Inner {
-    last: i64,
-    sagas: BTreeMap<SagaId, Kept>,
-    ids: HashMap<(String, String), SagaId>,
-    /// By saga: name and key. Read letters keep their place, without the body.
-    inbox: HashMap<(String, String), Vec<Held>>,
+    sagas: Shelf,
+    /// By the saga's name and key.
+    inbox: HashMap<(String, String), Letters>,
     arrivals: i64,
-}
-
-struct Held {
-    mail: Mail,
-    at: i64,
-    read: bool,
-}
-
-struct Kept {
-    name: String,
-    key: String,
-    version: u32,
-    uid: [u8; 16],
-    status: Status,
-    owner: Option<Owner>,
-    epoch: u32,
-    due: Option<i64>,
-    reason: Option<String>,
-    crashes: u32,
-    alone: Alone,
-    created: i64,
-    changed: i64,
-    run_from: u32,
-    rows: Vec<Row>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Alone {
-    No,
-    Running,
-    Crashed,
 }
 
 impl MemoryStore {
@@ -63,24 +32,24 @@ impl MemoryStore {
     ///
     /// No saga has an owner, and each that had one has crashed once more.
     pub fn owners_died(&self) {
-        for saga in self.0.lock().sagas.values_mut() {
-            if saga.owner.take().is_some() {
-                saga.crashes = saga.crashes.saturating_add(1);
-                saga.due = Some(0);
-                if saga.alone == Alone::Running {
-                    saga.alone = Alone::Crashed;
+        let mut inner = self.0.lock();
+        let owned: Vec<_> = inner.sagas.of(Status::Running).collect();
+        for id in owned {
+            inner.sagas.change(id, |saga| {
+                if saga.owner.take().is_some() {
+                    saga.crashes = saga.crashes.saturating_add(1);
+                    saga.due = Some(0);
+                    if saga.alone == Alone::Running {
+                        saga.alone = Alone::Crashed;
+                    }
                 }
-            }
+            });
         }
     }
 
     /// The rows of a saga's journal, to look at or to damage.
     pub fn with_rows<T>(&self, id: SagaId, f: impl FnOnce(&mut Vec<Row>) -> T) -> Option<T> {
-        self.0
-            .lock()
-            .sagas
-            .get_mut(&id)
-            .map(|saga| f(&mut saga.rows))
+        self.0.lock().sagas.rows(id).map(f)
     }
 }
 
@@ -133,38 +102,24 @@ impl Kept {
 }
 
 impl Inner {
-    fn has_mail(&self, name: &str, key: &str) -> bool {
-        self.inbox
-            .get(&(name.to_owned(), key.to_owned()))
-            .is_some_and(|letters| letters.iter().any(|held| !held.read))
+    fn has_mail(&self, place: &(String, String)) -> bool {
+        self.inbox.get(place).is_some_and(Letters::has_unread)
     }
 
     fn post(&mut self, letter: Letter) -> Posted {
-        let place = (letter.saga, letter.key);
-        let id = self.ids.get(&place).copied();
-        let saga = id.and_then(|id| self.sagas.get_mut(&id));
-        if saga.as_ref().is_some_and(|saga| saga.status.is_final()) {
+        let place = (letter.saga.clone(), letter.key.clone());
+        let id = self.sagas.id(&place);
+        let status = id.and_then(|id| self.sagas.get(id)).map(|saga| saga.status);
+        if status.is_some_and(Status::is_final) {
             return Posted::Ended;
         }
-        let letters = self.inbox.entry(place).or_default();
-        if letters.iter().any(|held| held.mail.id == letter.id) {
+        let arrival = self.arrivals.saturating_add(1);
+        if !self.inbox.entry(place).or_default().put(arrival, letter) {
             return Posted::Duplicate;
         }
-        self.arrivals = self.arrivals.saturating_add(1);
-        let (arrival, name, body) = (self.arrivals, letter.name, letter.body);
-        let mail = Mail {
-            arrival,
-            id: letter.id,
-            name,
-            body,
-        };
-        letters.push(Held {
-            mail,
-            at: letter.at,
-            read: false,
-        });
-        if let Some(saga) = saga.filter(|saga| saga.status == Status::Waiting) {
-            saga.due = Some(0);
+        self.arrivals = arrival;
+        if let (Some(id), Some(Status::Waiting)) = (id, status) {
+            self.sagas.change(id, |saga| saga.due = Some(0));
         }
         Posted::New(id)
     }
@@ -174,67 +129,63 @@ impl Store for MemoryStore {
     fn create(&self, new: NewSaga) -> BoxFuture<'_, Result<Created, StoreError>> {
         let mut inner = self.0.lock();
         let place = (new.name.clone(), new.key.clone());
-        let created = if let Some(&id) = inner.ids.get(&place) {
-            Created::Exists { id }
-        } else {
-            inner.last = inner.last.saturating_add(1);
-            let id = SagaId(inner.last);
-            let mail = inner.has_mail(&new.name, &new.key);
-            let mut saga = Kept {
-                name: new.name,
-                key: new.key,
-                version: new.version,
-                uid: new.uid,
-                status: Status::Running,
-                owner: Some(new.owner),
-                epoch: 1,
-                due: None,
-                reason: None,
-                crashes: 0,
-                alone: Alone::No,
-                created: new.row.at,
-                changed: new.row.at,
-                run_from: 0,
-                rows: Vec::new(),
-            };
-            saga.follow(new.next, new.row.at, mail);
-            saga.rows.push(new.row);
-            inner.ids.insert(place, id);
-            inner.sagas.insert(id, saga);
-            Created::New { id, mail }
+        if let Some(id) = inner.sagas.id(&place) {
+            return ready(Ok(Created::Exists { id }));
+        }
+        let mail = inner.has_mail(&place);
+        let mut saga = Kept {
+            name: new.name,
+            key: new.key,
+            version: new.version,
+            uid: new.uid,
+            status: Status::Running,
+            owner: Some(new.owner),
+            epoch: 1,
+            due: None,
+            reason: None,
+            crashes: 0,
+            alone: Alone::No,
+            created: new.row.at,
+            changed: new.row.at,
+            run_from: 0,
+            rows: Vec::new(),
         };
-        ready(Ok(created))
+        saga.follow(new.next, new.row.at, mail);
+        saga.rows.push(new.row);
+        let id = inner.sagas.add(saga);
+        ready(Ok(Created::New { id, mail }))
     }
 
     fn append(&self, append: Append) -> BoxFuture<'_, Result<(), StoreError>> {
         let mut inner = self.0.lock();
         let inner = &mut *inner;
-        let Some(saga) = inner.sagas.get_mut(&append.id) else {
+        let Some(saga) = inner.sagas.get(append.id) else {
             return ready(Err(StoreError::Fenced));
         };
         let seq = saga.rows.last().map_or(0, |row| row.seq.saturating_add(1));
         if saga.epoch != append.row.epoch || seq != append.row.seq {
             return ready(Err(StoreError::Fenced));
         }
-        let place = (saga.name.clone(), saga.key.clone());
         let mut mail = false;
-        for held in inner.inbox.get_mut(&place).into_iter().flatten() {
-            if append.consumed.contains(&held.mail.arrival) {
-                held.read = true;
-                held.mail.body.clear();
+        if !append.consumed.is_empty() || append.next != Next::Keep {
+            let place = (saga.name.clone(), saga.key.clone());
+            if let Some(letters) = inner.inbox.get_mut(&place) {
+                letters.read(&append.consumed);
+                mail = letters.has_unread();
             }
-            mail |= !held.read;
         }
-        if append.new_run {
-            saga.run_from = seq;
-            saga.rows.retain(|row| row.seq == 0);
-        }
-        if append.clear_crashes {
-            (saga.crashes, saga.alone) = (0, Alone::No);
-        }
-        let at = append.row.at;
-        saga.rows.push(append.row);
-        saga.follow(append.next, at, mail);
+        inner.sagas.change(append.id, |saga| {
+            if append.new_run {
+                saga.run_from = seq;
+                saga.rows.retain(|row| row.seq == 0);
+            }
+            if append.clear_crashes {
+                (saga.crashes, saga.alone) = (0, Alone::No);
+            }
+            let at = append.row.at;
+            saga.rows.push(append.row);
+            saga.follow(append.next, at, mail);
+        });
         for letter in append.letters {
             inner.post(letter);
         }
@@ -243,74 +194,81 @@ impl Store for MemoryStore {
 
     fn claim(&self, claim: Claim) -> BoxFuture<'_, Result<Claims, StoreError>> {
         let mut inner = self.0.lock();
-        let mut due: Vec<_> = inner
+        let due = inner
             .sagas
-            .iter()
-            .filter(|(_, saga)| saga.owner.is_none() && !claim.except.contains(&saga.name))
-            .filter(|(_, saga)| matches!(saga.status, Status::Running | Status::Waiting))
-            .filter_map(|(id, saga)| saga.due.map(|due| (due, *id)))
-            .collect();
-        due.sort_unstable();
+            .due(claim.limit.saturating_add(1), &claim.except);
         let mut claims = Claims::default();
         for (at, id) in due {
             if at > claim.now || claims.sagas.len() >= claim.limit {
                 claims.next_due = Some(at);
                 break;
             }
-            if let Some(saga) = inner.sagas.get_mut(&id) {
-                claims.sagas.push(saga.take(id, claim.owner));
-            }
+            let taken = inner.sagas.change(id, |saga| saga.take(id, claim.owner));
+            claims.sagas.extend(taken);
         }
         ready(Ok(claims))
     }
 
     fn seize(&self, owner: Owner, id: SagaId) -> BoxFuture<'_, Result<Claimed, StoreError>> {
-        ready(match self.0.lock().sagas.get_mut(&id) {
-            None => Err(StoreError::NotFound(id)),
-            Some(saga) if saga.status.is_final() => Err(StoreError::Ended(id)),
-            Some(saga) => Ok(saga.take(id, owner)),
-        })
+        let mut inner = self.0.lock();
+        let taken = inner.sagas.change(id, |saga| match saga.status.is_final() {
+            true => Err(StoreError::Ended(id)),
+            false => Ok(saga.take(id, owner)),
+        });
+        ready(taken.unwrap_or(Err(StoreError::NotFound(id))))
     }
 
     fn release(&self, owner: Owner, id: Option<SagaId>) -> BoxFuture<'_, Result<(), StoreError>> {
-        for (number, saga) in &mut self.0.lock().sagas {
-            if saga.owner == Some(owner) && id.is_none_or(|id| id == *number) {
-                saga.owner = None;
-                saga.due = Some(0);
-            }
+        let mut inner = self.0.lock();
+        let ids = match id {
+            Some(id) => vec![id],
+            None => inner.sagas.of(Status::Running).collect(),
+        };
+        for id in ids {
+            inner.sagas.change(id, |saga| {
+                if saga.owner == Some(owner) {
+                    saga.owner = None;
+                    saga.due = Some(0);
+                }
+            });
         }
         ready(Ok(()))
     }
 
     fn run_alone(&self, id: SagaId, epoch: u32) -> BoxFuture<'_, Result<(), StoreError>> {
-        ready(match self.0.lock().sagas.get_mut(&id) {
-            Some(saga) if saga.epoch == epoch => {
+        let mut inner = self.0.lock();
+        let noted = inner.sagas.change(id, |saga| {
+            let is_owner = saga.epoch == epoch;
+            if is_owner {
                 saga.alone = Alone::Running;
-                Ok(())
             }
+            is_owner
+        });
+        ready(match noted {
+            Some(true) => Ok(()),
             _ => Err(StoreError::Fenced),
         })
     }
 
     fn load(&self, id: SagaId, whole: bool) -> BoxFuture<'_, Result<Claimed, StoreError>> {
         let inner = self.0.lock();
-        let saga = inner.sagas.get(&id).ok_or(StoreError::NotFound(id));
+        let saga = inner.sagas.get(id).ok_or(StoreError::NotFound(id));
         ready(saga.map(|saga| saga.claimed(id, saga.status, whole)))
     }
 
     fn find(&self, name: &str, key: &str) -> BoxFuture<'_, Result<Option<SagaId>, StoreError>> {
         let place = (name.to_owned(), key.to_owned());
-        ready(Ok(self.0.lock().ids.get(&place).copied()))
+        ready(Ok(self.0.lock().sagas.id(&place)))
     }
 
     fn inbox(&self, id: SagaId) -> BoxFuture<'_, Result<Vec<Mail>, StoreError>> {
         let inner = self.0.lock();
-        let Some(saga) = inner.sagas.get(&id) else {
+        let Some(saga) = inner.sagas.get(id) else {
             return ready(Err(StoreError::NotFound(id)));
         };
         let letters = inner.inbox.get(&(saga.name.clone(), saga.key.clone()));
-        let unread = letters.into_iter().flatten().filter(|held| !held.read);
-        ready(Ok(unread.map(|held| held.mail.clone()).collect()))
+        let unread = letters.into_iter().flat_map(Letters::unread);
+        ready(Ok(unread.cloned().collect()))
     }
 
     fn inbox_put(&self, letter: Letter) -> BoxFuture<'_, Result<Posted, StoreError>> {
@@ -321,10 +279,9 @@ impl Store for MemoryStore {
         let inner = self.0.lock();
         let found = inner
             .sagas
-            .iter()
-            .filter(|(id, _)| query.after.is_none_or(|after| **id > after))
+            .after(query.after)
             .map(|(id, saga)| Summary {
-                id: *id,
+                id,
                 name: saga.name.clone(),
                 key: saga.key.clone(),
                 version: saga.version,
@@ -341,12 +298,16 @@ impl Store for MemoryStore {
     }
 
     fn counts(&self) -> BoxFuture<'_, Result<Counts, StoreError>> {
-        let mut counts = Counts::default();
-        for saga in self.0.lock().sagas.values() {
-            counts.add(saga.status, 1);
-            if !saga.status.is_final() {
-                let oldest = counts.oldest_unfinished_ms.unwrap_or(saga.created);
-                counts.oldest_unfinished_ms = Some(oldest.min(saga.created));
+        let (inner, mut counts) = (self.0.lock(), Counts::default());
+        for &status in Status::ALL {
+            let n = u64::try_from(inner.sagas.count(status)).unwrap_or(u64::MAX);
+            counts.add(status, n);
+            if !status.is_final() {
+                // Numbers rise, so the first of each status is its oldest.
+                let first = inner.sagas.of(status).next();
+                let first = first.and_then(|id| inner.sagas.get(id));
+                let oldest = counts.oldest_unfinished_ms.into_iter();
+                counts.oldest_unfinished_ms = oldest.chain(first.map(|saga| saga.created)).min();
             }
         }
         ready(Ok(counts))
@@ -355,34 +316,23 @@ impl Store for MemoryStore {
     fn delete_ended(&self, expired: Expired) -> BoxFuture<'_, Result<usize, StoreError>> {
         let mut inner = self.0.lock();
         let inner = &mut *inner;
-        let mut ended: Vec<_> = inner
-            .sagas
-            .iter()
-            .filter(|(_, saga)| saga.status.is_final())
-            .map(|(id, saga)| (saga.changed, *id))
-            .collect();
-        ended.sort_unstable();
+        let ended = inner.sagas.ended();
         let kept = expired.keep_at_most.and_then(|n| usize::try_from(n).ok());
         let beyond = ended.len().saturating_sub(kept.unwrap_or(usize::MAX));
         let gone: Vec<_> = ended
-            .into_iter()
             .enumerate()
-            .filter(|(place, (changed, _))| *place < beyond || *changed < expired.ended_before)
+            .take_while(|(place, (changed, _))| *place < beyond || *changed < expired.ended_before)
             .take(expired.limit)
             .map(|(_, (_, id))| id)
             .collect();
         for id in &gone {
-            if let Some(saga) = inner.sagas.remove(id) {
-                let place = (saga.name, saga.key);
-                inner.ids.remove(&place);
+            if let Some(place) = inner.sagas.remove(*id) {
                 inner.inbox.remove(&place);
             }
         }
-        let ids = &inner.ids;
+        let sagas = &inner.sagas;
         inner.inbox.retain(|place, letters| {
-            let is_awaited = ids.contains_key(place);
-            letters.retain(|held| held.at >= expired.ended_before || (is_awaited && !held.read));
-            !letters.is_empty()
+            letters.forget(expired.ended_before, sagas.id(place).is_some())
         });
         ready(Ok(gone.len()))
     }
