@@ -63,6 +63,8 @@ mod retention;
 mod schema;
 mod sizes;
 mod sorting;
+#[cfg(test)]
+mod steps;
 mod take;
 mod tally;
 mod writer;

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 const SLICE: usize = 2000;
 
 /// A part of a walk.
-struct Part {
-    found: Vec<Summary>,
+pub(super) struct Part {
+    pub(super) found: Vec<Summary>,
     /// The last saga it looked at; `None` where there are no more.
     upto: Option<SagaId>,
 }
@@ -72,7 +72,7 @@ async fn walk(
 const COLUMNS: &str = "id, name, key, version, status, reason, created, changed, due";
 
 impl Db<'_> {
-    fn slice(&mut self, query: &Query, status: Option<Status>) -> Result<Part, Fail> {
+    pub(super) fn slice(&mut self, query: &Query, status: Option<Status>) -> Result<Part, Fail> {
         let of_status = match status {
             Some(_) => "status <> 3 AND status=?2 AND",
             None => "?2 IS NULL AND",
@@ -103,7 +103,7 @@ impl Db<'_> {
     }
 
     /// By name and the beginning of the key, where these are few; else `None`.
-    fn with_key(
+    pub(super) fn with_key(
         &mut self,
         query: &Query,
         name: &str,

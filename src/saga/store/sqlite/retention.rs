@@ -33,7 +33,7 @@ struct Ended {
 
 impl Db<'_> {
     /// How many it has deleted, and whether these were all.
-    fn delete(&mut self, expired: &Expired) -> Result<(usize, bool), Fail> {
+    pub(super) fn delete(&mut self, expired: &Expired) -> Result<(usize, bool), Fail> {
         let expired_now = self.expired(expired)?;
         let mut journal = self
             .conn
