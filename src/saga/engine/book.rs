@@ -1,13 +1,15 @@
 //! Everything a saga has asked for and not got yet. Pure: the same code for replay and for live, so
 //! that both come to the same.
 mod ask;
+mod waits;
 
 use crate::saga::{
     flow::Delivered,
     journal::{Event, Raw, Settlement, StuckKind},
     step::Steps,
 };
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
+use waits::{Unread, Waits};
 
 /// Why a saga has to be parked.
 #[derive(Clone, Debug)]
@@ -98,10 +100,9 @@ pub(super) struct Book {
     pub(super) open: BTreeMap<u32, Open>,
     /// Those of them whose action is to be started now.
     pub(super) to_start: Vec<u32>,
-    pub(super) timers: BTreeMap<u32, i64>,
-    waits: VecDeque<(u32, String, Option<i64>)>,
-    /// Signals that no wait has taken yet: the sender's key, the name, the body.
-    letters: VecDeque<(String, String, Raw)>,
+    /// Steps that are being undone, and by which operation.
+    undoing: BTreeMap<u32, u32>,
+    waits: Waits,
     seen: BTreeSet<String>,
     pub(super) pivoted: bool,
 }
@@ -119,17 +120,17 @@ pub(super) struct Around<'a> {
 impl Book {
     /// Takes a journal apart: what was asked for is kept to compare, the outcomes are given back in
     /// their order, and with them that the saga was cancelled.
-    pub(super) fn record<'a>(&mut self, events: impl IntoIterator<Item = &'a Event>) -> Vec<Event> {
+    pub(super) fn record(&mut self, events: Vec<Event>) -> Vec<Event> {
         let mut outcomes = Vec::new();
         for event in events {
-            match event {
+            match &event {
                 Event::Step { op, .. }
                 | Event::Child { op, .. }
                 | Event::Timer { op, .. }
                 | Event::Wait { op, .. }
                 | Event::UndoAsked { op, .. }
                 | Event::Patch { op, .. } => {
-                    self.recorded.insert(*op, event.clone());
+                    self.recorded.insert(*op, event);
                 }
                 Event::Unwait { op } => {
                     self.unwaited.insert(*op);
@@ -147,7 +148,7 @@ impl Book {
                 | Event::Undone { .. }
                 | Event::Skipped { .. }
                 | Event::Settled { .. }
-                | Event::Cancelled { .. } => outcomes.push(event.clone()),
+                | Event::Cancelled { .. } => outcomes.push(event),
                 Event::Retry { .. }
                 | Event::Abort { .. }
                 | Event::Stuck { .. }
@@ -176,11 +177,12 @@ impl Book {
 
     /// Nothing will ever wake the code.
     pub(super) fn is_idle(&self) -> bool {
-        self.open.is_empty() && self.timers.is_empty() && self.waits.is_empty()
+        self.open.is_empty() && self.waits.is_empty()
     }
 
+    /// It is issued alone: where one is open, nothing else is.
     pub(super) fn has_open_pivot(&self) -> bool {
-        self.open.values().any(|open| open.pivot)
+        self.open.values().next().is_some_and(|open| open.pivot)
     }
 
     pub(super) fn has_seen(&self, letter: &str) -> bool {
@@ -189,34 +191,23 @@ impl Book {
 
     /// When the next timer fires or the next wait ends.
     pub(super) fn next_due(&self) -> Option<i64> {
-        let timers = self.timers.values().copied();
-        timers
-            .chain(self.waits.iter().filter_map(|wait| wait.2))
-            .min()
+        self.waits.next_due()
     }
 
-    /// Timers and waits whose time has come, as events, in the order of their numbers.
+    /// Timers and waits whose time has come, as events, in the order of their times and numbers.
     pub(super) fn due(&self, now: i64) -> Vec<Event> {
-        let timers = self.timers.iter().filter(|(_, at)| **at <= now);
-        let waits = self
-            .waits
-            .iter()
-            .filter(|wait| wait.2.is_some_and(|until| until <= now));
-        let mut due: Vec<_> = timers
-            .map(|(op, at)| (*at, *op, Event::Fired { op: *op }))
-            .chain(waits.map(|(op, _, until)| {
-                (until.unwrap_or_default(), *op, Event::TimedOut { op: *op })
-            }))
-            .collect();
-        due.sort_unstable_by_key(|(at, op, _)| (*at, *op));
-        due.into_iter().map(|(_, _, event)| event).collect()
+        let end = |op| match self.waits.has_timer(op) {
+            true => Event::Fired { op },
+            false => Event::TimedOut { op },
+        };
+        self.waits.due(now).map(end).collect()
     }
 
     /// Whether the timer or wait that this ends is still asked for.
     pub(super) fn is_open(&self, end: &Event) -> bool {
         match end {
-            Event::Fired { op } => self.timers.contains_key(op),
-            Event::TimedOut { op } => self.waits.iter().any(|wait| wait.0 == *op),
+            Event::Fired { op } => self.waits.has_timer(*op),
+            Event::TimedOut { op } => self.waits.has_wait(*op),
             _ => false,
         }
     }
@@ -229,7 +220,7 @@ impl Book {
             Event::Failed {
                 op, clean, error, ..
             } => {
-                self.open.remove(op).ok_or_else(gone)?;
+                self.close(*op).ok_or_else(gone)?;
                 (
                     *op,
                     Delivered::Failed {
@@ -246,7 +237,7 @@ impl Book {
                     self.undone(*op).ok_or_else(gone)?
                 }
                 Settlement::NotApplied | Settlement::Undone => {
-                    self.open.remove(op).ok_or_else(gone)?;
+                    self.close(*op).ok_or_else(gone)?;
                     let error = format!("settled by an operator: {note}");
                     (*op, Delivered::Failed { clean: true, error })
                 }
@@ -254,21 +245,17 @@ impl Book {
             Event::Undone { op } | Event::Skipped { op, .. } => {
                 self.undone(*op).ok_or_else(gone)?
             }
-            Event::Fired { op } => {
-                self.timers.remove(op).ok_or_else(gone)?;
-                (*op, Delivered::Fired)
-            }
-            Event::TimedOut { op } => {
-                let place = self.waits.iter().position(|wait| wait.0 == *op);
-                place
-                    .and_then(|place| self.waits.remove(place))
-                    .ok_or_else(gone)?;
-                (*op, Delivered::TimedOut)
-            }
+            Event::Fired { op } => match self.waits.end_timer(*op) {
+                true => (*op, Delivered::Fired),
+                false => return Err(gone()),
+            },
+            Event::TimedOut { op } => match self.waits.end_wait(*op) {
+                true => (*op, Delivered::TimedOut),
+                false => return Err(gone()),
+            },
             Event::Signal { id, name, body } => {
                 self.seen.insert(id.clone());
-                self.letters
-                    .push_back((id.clone(), name.clone(), body.clone()));
+                self.waits.put(id.clone(), name.clone(), body.clone());
                 return Ok(self.letter());
             }
             other => return Err(Park::misfit("cannot replay this", other)),
@@ -277,35 +264,36 @@ impl Book {
 
     /// A compensation that the saga has asked for is settled.
     fn undone(&mut self, target: u32) -> Option<(u32, Delivered)> {
-        let asked = |open: &Open| matches!(open.what, What::Undo { target: t } if t == target);
-        let asker = self.open.iter().find(|(_, open)| asked(open));
-        let asker = asker.map(|(asker, _)| *asker)?;
-        self.open.remove(&asker);
+        let asker = *self.undoing.get(&target)?;
+        self.close(asker)?;
         Some((asker, Delivered::Undone))
     }
 
     fn done(&mut self, op: u32, out: &Raw) -> Option<(u32, Delivered)> {
-        let open = self.open.remove(&op)?;
+        let open = self.close(op)?;
         self.pivoted |= open.pivot;
         Some((op, Delivered::Done(out.clone())))
     }
 
+    /// It has an outcome.
+    fn close(&mut self, op: u32) -> Option<Open> {
+        let open = self.open.remove(&op)?;
+        if let What::Undo { target } = &open.what {
+            self.undoing.remove(target);
+        }
+        Some(open)
+    }
+
     /// Signals that no wait has taken, for the next run.
     pub(super) fn unread(&mut self) -> impl Iterator<Item = Event> {
-        std::mem::take(&mut self.letters)
-            .into_iter()
-            .map(|(id, name, body)| Event::Signal { id, name, body })
+        self.waits
+            .unread()
+            .map(|Unread { id, name, body }| Event::Signal { id, name, body })
     }
 
     /// The wait that has waited longest of those with a letter, and that letter.
     pub(super) fn letter(&mut self) -> Option<(u32, Delivered)> {
-        let letters = &self.letters;
-        let (wait, letter) = self.waits.iter().enumerate().find_map(|(place, wait)| {
-            let letter = letters.iter().position(|letter| letter.1 == wait.1)?;
-            Some((place, letter))
-        })?;
-        let (op, ..) = self.waits.remove(wait)?;
-        let (_, _, body) = self.letters.remove(letter)?;
+        let (op, body) = self.waits.take()?;
         Some((op, Delivered::Signal(body)))
     }
 }

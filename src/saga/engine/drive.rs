@@ -17,7 +17,7 @@ use crate::saga::{
     store::{Append, Claimed, Letter, Next, SagaId, Status, StoreError},
 };
 use futures_util::FutureExt as _;
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{collections::BTreeSet, panic::AssertUnwindSafe, sync::Arc};
 use tokio::sync::{OwnedMutexGuard, watch};
 
 /// What brings a saga into memory.
@@ -70,7 +70,8 @@ pub(super) struct Drive {
     pub(super) batch: Vec<Event>,
     /// Bytes of payloads in it.
     pub(super) weight: usize,
-    pub(super) consumed: Vec<i64>,
+    /// Mail that goes with the next row.
+    pub(super) consumed: BTreeSet<i64>,
     /// Set while the saga is not in the store yet.
     pub(super) new: Option<Box<NewTask>>,
     pub(super) replies: Vec<(Result<(), Refused>, Reply)>,
@@ -151,7 +152,7 @@ impl Drive {
             view: View::default(),
             batch: Vec::new(),
             weight: 0,
-            consumed: Vec::new(),
+            consumed: BTreeSet::new(),
             new: None,
             replies: Vec::new(),
             new_run: false,
@@ -179,7 +180,7 @@ impl Drive {
         let started = new.started();
         self.new = Some(new);
         self.push(started.clone());
-        forward::run(self, &[started], false).await
+        forward::run(self, vec![started], false).await
     }
 
     async fn resume(
@@ -206,7 +207,8 @@ impl Drive {
             .last()
             .map_or(0, |row| row.seq.saturating_add(1));
         let mut due = claimed.rows.first().map_or(0, |row| row.seq);
-        for row in &claimed.rows {
+        // Not kept while the saga is in memory, which may be long.
+        for row in claimed.rows {
             let decoded = row.decode(&self.uid).map_err(|damage| damage.to_string());
             let decoded = decoded.and_then(|events| match row.seq == due {
                 true => Ok(events),
@@ -270,7 +272,7 @@ impl Drive {
                 }
                 backward::run(self).await
             }
-            _ => forward::run(self, &events, self.view.stuck.is_some()).await,
+            _ => forward::run(self, events, self.view.stuck.is_some()).await,
         }
     }
 
@@ -329,7 +331,7 @@ impl Drive {
                     id: self.id,
                     row,
                     next,
-                    consumed: std::mem::take(&mut self.consumed),
+                    consumed: std::mem::take(&mut self.consumed).into_iter().collect(),
                     letters,
                     new_run: std::mem::take(&mut self.new_run),
                     clear_crashes: std::mem::take(&mut self.clear_crashes),

@@ -69,7 +69,7 @@ enum Woke {
     Settled(u32, Settled),
 }
 
-pub(super) async fn run(d: &mut Drive, journal: &[Event], stuck: bool) -> Result<Never, Stop> {
+pub(super) async fn run(d: &mut Drive, journal: Vec<Event>, stuck: bool) -> Result<Never, Stop> {
     let core = d.core.clone();
     let Some(registered) = core.registered(&d.name, d.version) else {
         let why = format!(
@@ -201,7 +201,7 @@ impl Forward<'_> {
                 self.read_mail().await?;
                 continue;
             }
-            let (mut starting, born) = self.sort_out();
+            let mut starting = self.sort_out();
             if self.is_given_up() && self.settle_what_rests(&starting)? {
                 continue;
             }
@@ -228,7 +228,7 @@ impl Forward<'_> {
                 self.start(op)?;
             }
             if self.is_given_up() {
-                self.call_children_back(&born);
+                self.call_children_back();
             }
             if self.book.is_idle() && self.turns.end.is_none() {
                 let why = "the saga awaits something that is not one of its own operations";

@@ -42,7 +42,7 @@ impl Book {
                     Some(Event::Timer { at, .. }) => (at, None),
                     Some(other) => return Err(Park::misfit("sleeps here now", &other)),
                 };
-                self.timers.insert(op, at);
+                self.waits.add_timer(op, at);
                 Ok(new)
             }
             Ask::Wait { name, within } => {
@@ -64,22 +64,20 @@ impl Book {
                         return Err(Park::misfit(&what, &other));
                     }
                 };
-                self.waits.push_back((op, name.to_owned(), until));
+                self.waits.add_wait(op, name.to_owned(), until);
                 Ok(new)
             }
             Ask::Unwait => {
-                self.waits.retain(|wait| wait.0 != op);
+                self.waits.end_wait(op);
                 let known = self.unwaited.remove(&op);
                 Ok((!known).then_some(Event::Unwait { op }))
             }
             Ask::Forget => {
-                self.timers.remove(&op);
+                self.waits.end_timer(op);
                 Ok(None)
             }
             Ask::Undo { target } => {
-                let twice =
-                    |open: &Open| matches!(open.what, What::Undo { target: t } if t == target);
-                if self.open.values().any(twice) {
+                if self.undoing.contains_key(&target) {
                     let why = format!("the saga undoes operation {target} twice at a time");
                     return Err(Park::new(StuckKind::Saga, why).at(target));
                 }
@@ -88,6 +86,7 @@ impl Book {
                     Some(Event::UndoAsked { target: t, .. }) if t == target => None,
                     Some(other) => return Err(Park::misfit("undoes a step here now", &other)),
                 };
+                self.undoing.insert(target, op);
                 self.open(op, What::Undo { target }, false);
                 Ok(new)
             }

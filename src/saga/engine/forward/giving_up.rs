@@ -97,12 +97,12 @@ impl Forward<'_> {
 
     /// Children that run are cancelled, each once. The saga is here until that is written down in
     /// them: nobody would bring it back to do it.
-    pub(super) fn call_children_back(&mut self, born: &[u32]) {
+    pub(super) fn call_children_back(&mut self) {
         if self.running.is_empty() {
             // They may have to run alone to hear it.
             self.d.stand_by();
         }
-        for &op in born {
+        for &op in &self.born {
             if let Some(Open {
                 what: What::Child { saga, key, .. },
                 ..

@@ -127,10 +127,10 @@ impl Forward<'_> {
             }
             if mail.name == CHILD_ENDED {
                 self.child_ended(&mail.body)?;
-                self.d.consumed.push(mail.arrival);
+                self.d.consumed.insert(mail.arrival);
                 continue;
             }
-            self.d.consumed.push(mail.arrival);
+            self.d.consumed.insert(mail.arrival);
             if self.book.has_seen(&mail.id) {
                 continue;
             }

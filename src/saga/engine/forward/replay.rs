@@ -2,7 +2,7 @@
 use super::{giving_up::reason, *};
 
 impl Forward<'_> {
-    pub(super) fn replay(&mut self, journal: &[Event], shared: &Shared) -> Result<(), Park> {
+    pub(super) fn replay(&mut self, journal: Vec<Event>, shared: &Shared) -> Result<(), Park> {
         let is_new = self.d.new.is_some();
         let mut outcomes = self.book.record(journal);
         if mutant("replayed_out_of_order") {

@@ -39,12 +39,13 @@ impl Forward<'_> {
             };
             notes.push((*op, about, wait));
         }
+        let noted = self.d.batch.iter().filter_map(|event| match event {
+            Event::Retry { op, .. } => Some(*op),
+            _ => None,
+        });
+        let mut noted: BTreeSet<u32> = noted.collect();
         for (op, about, wait) in notes {
-            let known = self.d.batch.iter().any(|event| match event {
-                Event::Retry { op, .. } => *op == about,
-                _ => false,
-            });
-            if !known {
+            if noted.insert(about) {
                 let event = self.retry_of(op, &wait);
                 self.d.push(event);
             }

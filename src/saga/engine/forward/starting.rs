@@ -2,7 +2,7 @@
 use super::*;
 
 impl Forward<'_> {
-    pub(super) fn sort_out(&mut self) -> (Vec<u32>, Vec<u32>) {
+    pub(super) fn sort_out(&mut self) -> Vec<u32> {
         let now = self.d.core.now();
         let mut starting = Vec::new();
         for op in std::mem::take(&mut self.book.to_start) {
@@ -34,7 +34,7 @@ impl Forward<'_> {
                 _ => starting.push(op),
             }
         }
-        (starting, self.born.iter().copied().collect())
+        starting
     }
 
     pub(super) fn may_leave(&self, starting: &[u32], due: Option<i64>) -> bool {
