@@ -2,6 +2,7 @@
 mod place;
 mod room;
 mod taking;
+mod waiters;
 
 pub(super) use place::Place;
 pub(super) use room::Pass;
@@ -35,6 +36,7 @@ use tokio::{
     sync::{Notify, oneshot, watch},
     task::JoinSet,
 };
+use waiters::Waiters;
 
 /// Tells the time of journals, timers and deadlines.
 pub(super) type WallClock = Box<dyn Fn() -> SystemTime + Send + Sync>;
@@ -83,8 +85,6 @@ pub(in crate::saga) struct Core {
     /// Claims and the like on their way: what they bring is not in memory yet.
     taking: AtomicUsize,
 }
-
-type Waiters = HashMap<SagaId, Vec<oneshot::Sender<End>>>;
 
 #[derive(Default)]
 struct Running {
@@ -135,7 +135,7 @@ impl Core {
             running: Mutex::default(),
             in_memory: AtomicUsize::new(0),
             empty: Notify::new(),
-            waiters: Mutex::new(Some(HashMap::new())),
+            waiters: Mutex::new(Some(Waiters::default())),
             tasks: Mutex::new(JoinSet::new()),
             runtime: Handle::current(),
             taking: AtomicUsize::new(0),
@@ -263,7 +263,7 @@ impl Core {
 
     /// Tells whoever waits for the end of a saga.
     pub(super) fn tell(&self, id: SagaId, end: &End) {
-        let waiting = self.waiters.lock().as_mut().and_then(|all| all.remove(&id));
+        let waiting = self.waiters.lock().as_mut().map(|all| all.take(id));
         for waiter in waiting.into_iter().flatten() {
             // One that is gone needs no answer.
             let _ = waiter.send(end.clone());
@@ -271,27 +271,16 @@ impl Core {
     }
 
     pub(super) fn wait_for(&self, id: SagaId, waiter: oneshot::Sender<End>) {
-        let mut waiters = self.waiters.lock();
         // Dropped, it says that there is nothing to wait for.
-        let Some(waiters) = waiters.as_mut() else {
-            return;
-        };
-        let waiting = waiters.entry(id).or_default();
-        waiting.retain(|waiter| !waiter.is_closed());
-        waiting.push(waiter);
+        if let Some(waiters) = self.waiters.lock().as_mut() {
+            waiters.add(id, waiter);
+        }
     }
 
     /// Nobody waits any more for a saga that has left memory, or has ended: then nothing of it stays.
     pub(super) fn forget_gone(&self, id: SagaId) {
-        let mut waiters = self.waiters.lock();
-        let Some(waiters) = waiters.as_mut() else {
-            return;
-        };
-        if let Some(waiting) = waiters.get_mut(&id) {
-            waiting.retain(|waiter| !waiter.is_closed());
-            if waiting.is_empty() {
-                waiters.remove(&id);
-            }
+        if let Some(waiters) = self.waiters.lock().as_mut() {
+            waiters.one_gone(id);
         }
     }
 

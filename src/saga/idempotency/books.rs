@@ -8,6 +8,9 @@
 //! ```
 //! A tombstone shuts a step's key on every method and path; the rows of the step stay what they are,
 //! since the undo wants to know whether there is anything to undo.
+#[cfg(test)]
+mod steps;
+
 use super::answer::Answer;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::collections::HashSet;
