@@ -21,7 +21,7 @@ fn main() {
             continue;
         };
         criterion
-            .benchmark_group(case.group)
+            .benchmark_group(case.group.title)
             .bench_function(case.who, |bencher| {
                 bencher.iter_custom(|calls| {
                     let start = Instant::now();

@@ -1,13 +1,15 @@
 //! Durable sagas of three steps, as markdown: how many a second, their bytes, and a restart.
 //!
-//! `cargo bench --manifest-path benches/peers/Cargo.toml --bench sagas [-- [--quick] [PART]]`, where
-//! PART is `table`, `bytes` or `restart`; without one, all three. `ours` is the table without the
-//! peers. `--quick` is for a check that it runs: short rounds, few sagas, no peers.
+//! `cargo bench --manifest-path benches/peers/Cargo.toml --bench sagas [-- [--quick] [--write] [PART]]`,
+//! where PART is `table`, `bytes` or `restart`; without one, all three. `ours` is the table without
+//! the peers. `--quick` is for a check that it runs: short rounds, few sagas, no peers. `--write`
+//! puts all three into `docs/benchmarks.md`, and the table into `README.md`.
 use seawall_peers::sagas::ours::Ours;
 use seawall_peers::sagas::peer::{self, Peer};
 use seawall_peers::sagas::table::{self, Row};
 use seawall_peers::sagas::{Error, disk, footprint, live, raw, restart, rows::Rows, store};
-use std::process::Command;
+use seawall_peers::{document, machine};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 #[global_allocator]
@@ -20,10 +22,11 @@ fn main() -> Result<(), Error> {
         .filter(|a| a != "--bench")
         .collect();
     let quick = given.iter().any(|a| a == "--quick");
+    let write = given.iter().any(|a| a == "--write");
     let words: Vec<&str> = given
         .iter()
         .map(String::as_str)
-        .filter(|a| *a != "--quick")
+        .filter(|a| !a.starts_with("--"))
         .collect();
     match words[..] {
         ["table"] => rates(quick, !quick),
@@ -37,14 +40,62 @@ fn main() -> Result<(), Error> {
         ["resume", path, kind, sagas] => {
             restart::resume(path.as_ref(), kind.parse()?, sagas.parse()?)
         }
-        // A process each, so that none begins with another's memory.
-        [] => ["table", "bytes", "restart"].iter().try_for_each(|part| {
-            let mut words = vec![*part];
-            words.extend(quick.then_some("--quick"));
-            again(&words)
-        }),
-        _ => Err("give nothing, or one of: table, ours, bytes, restart; and --quick".into()),
+        [] => all(quick, write),
+        _ => {
+            Err("give nothing, or one of: table, ours, bytes, restart; and --quick, --write".into())
+        }
     }
+}
+
+const COMMAND: &str = "cargo bench --manifest-path benches/peers/Cargo.toml --bench sagas";
+
+/// The three parts, a process each, so that none begins with another's memory.
+fn all(quick: bool, write: bool) -> Result<(), Error> {
+    let versions = format!(
+        "{}; {}",
+        machine::versions("peers", &["seawall", "rusqlite", "libsqlite3-sys"]),
+        machine::versions("saga_peers", &["cano", "duroxide", "steno"])
+    );
+    let machine = machine::line();
+    for (part, place) in [
+        ("table", "sagas"),
+        ("bytes", "saga-bytes"),
+        ("restart", "saga-restart"),
+    ] {
+        let mut words = vec![part];
+        words.extend(quick.then_some("--quick"));
+        let said = Command::new(std::env::current_exe()?)
+            .args(&words)
+            .stderr(Stdio::inherit())
+            .output()?;
+        let text = String::from_utf8(said.stdout)?;
+        print!("{text}");
+        if !said.status.success() {
+            return Err(format!("{words:?} ended with {}", said.status).into());
+        }
+        if write {
+            let measured = format!("{machine}\n{versions}.\n\n```sh\n{COMMAND}\n```\n");
+            document::write(document::BENCHMARKS, place, &format!("{measured}\n{text}"))?;
+            if part == "table" {
+                let short = format!("{}\n{measured}", without_spread(&text));
+                document::write(document::README, place, &short)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The table of rates for a reader in a hurry: the medians alone.
+fn without_spread(text: &str) -> String {
+    let rows = text.lines().filter(|line| line.starts_with('|'));
+    let rows = rows.map(|line| {
+        let cells = line.trim_matches('|').split('|');
+        // Every other cell after the name is a ratio.
+        let kept = cells.enumerate().filter(|(at, _)| *at == 0 || at % 2 == 1);
+        let kept = kept.map(|(_, cell)| cell.split(" (").next().unwrap_or_default().trim());
+        format!("| {} |\n", kept.collect::<Vec<_>>().join(" | "))
+    });
+    rows.collect()
 }
 
 /// This program with these words, to its end.
@@ -73,6 +124,7 @@ fn rates(quick: bool, peers: bool) -> Result<(), Error> {
     let rows = Rows::read(&sample)?;
     let mut table = vec![
         Row::new("seawall", Ours::open(&folder.join("ours.db"))?),
+        Row::new("seawall, in memory", Ours::in_memory()?),
         Row::new(
             "its store alone",
             store::Alone::open(&folder.join("store.db"), &sample)?,
@@ -112,6 +164,7 @@ fn rates(quick: bool, peers: bool) -> Result<(), Error> {
 
 /// How the peers keep what they are told.
 const NOTES: &str = "
+- seawall, in memory: on its `MemoryStore`, which lasts as long as the process.
 - its store alone: the same requests to the store, with their rows ready, and no engine.
 - raw writer: the same rows by prepared statements, clients as tasks, a thread that commits groups.
 - raw loop: the same, clients as numbers in that thread: no queue and no wake-up.

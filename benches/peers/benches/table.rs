@@ -1,50 +1,69 @@
-//! Nanoseconds and allocations per call and bytes per future, as markdown tables.
+//! Nanoseconds and allocations per call, bytes per future and per idle policy, and whether the
+//! targets are met, as markdown.
 //!
-//! `cargo bench --manifest-path benches/peers/Cargo.toml --bench table [-- WORD]`: only the cases
-//! whose group or crate holds the word.
+//! `cargo bench --manifest-path benches/peers/Cargo.toml --bench table [-- [--write] [WORD]]`: with a
+//! word, only the cases whose group or crate holds it, and no targets. `--write` puts it all into
+//! `docs/benchmarks.md`, and the short form into `README.md`.
 use seawall_peers::case::Case;
-use seawall_peers::measure::{CALLS, ROUNDS, Row, rounds};
-use seawall_peers::{cases, heap};
+use seawall_peers::measure::rounds;
+use seawall_peers::sagas::Error;
+use seawall_peers::{cases, document, heap, idle, machine, table, targets};
 
 #[global_allocator]
 static GLOBAL: heap::Counting = heap::Counting;
 
-fn main() {
+const COMMAND: &str = "cargo bench --manifest-path benches/peers/Cargo.toml --bench table";
+
+const CRATES: [&str; 10] = [
+    "seawall",
+    "backon",
+    "circuitbreaker-rs",
+    "failsafe",
+    "governor",
+    "quanta",
+    "recloser",
+    "tokio",
+    "tower",
+    "tower-resilience",
+];
+
+fn main() -> Result<(), Error> {
+    let given: Vec<String> = std::env::args().skip(1).collect();
+    let write = given.iter().any(|a| a == "--write");
     // Without the arguments that cargo adds.
-    let word = std::env::args().skip(1).find(|a| !a.starts_with('-'));
+    let word = given.iter().find(|a| !a.starts_with('-'));
+    if write && word.is_some() {
+        return Err("a document holds all cases: give --write or a word, not both".into());
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
-        .build()
-        .expect("a runtime");
+        .build()?;
     let _entered = runtime.enter();
-    let wanted = |case: &Case| {
-        word.as_ref()
-            .is_none_or(|w| case.group.contains(w) || case.who.contains(w))
-    };
-    print(&rounds(cases::all().into_iter().filter(wanted).collect()));
-}
-
-fn print(rows: &[Row]) {
-    println!(
-        "Best of {ROUNDS} rounds of {CALLS} calls, all cases in turn; the median in brackets. Of two \
-         threads: the median, and the least and the most."
+    let wanted =
+        |case: &Case| word.is_none_or(|w| case.group.title.contains(w) || case.who.contains(w));
+    // Before the run, whose own load would be in it.
+    let machine = machine::line();
+    let idle = table::idle(&idle::all());
+    let rows = rounds(cases::all().into_iter().filter(wanted).collect());
+    let measured = format!(
+        "{machine}\n{}.\n\n```sh\n{COMMAND}\n```\n",
+        machine::versions("peers", &CRATES)
     );
-    for group in rows.chunk_by(|a, b| a.case.group == b.case.group) {
-        let Some(first) = group.first() else { continue };
-        println!(
-            "\n| {} | ns | ratio | allocations | future, bytes |",
-            first.case.group
-        );
-        println!("|---|---|---|---|---|");
-        for row in group {
-            let (ns, ratio) = (row.ns(), row.ns() / first.ns());
-            let spread = if row.contends() {
-                format!("{:.0}..{:.0}", row.best(), row.worst())
-            } else {
-                format!("{:.1}", row.median())
-            };
-            let (who, bytes, allocations) = (row.case.who, row.case.bytes, row.allocations);
-            println!("| {who} | {ns:.1} ({spread}) | {ratio:.1} | {allocations:.0} | {bytes} |");
-        }
+    let calls = format!("{measured}\n{}", table::calls(&rows));
+    println!("{calls}");
+    if word.is_some() {
+        return Ok(());
     }
+    let idle = format!("{measured}\n{idle}");
+    let targets = targets::targets(&rows).ok_or("a case that a target needs was not measured")?;
+    let targets = format!("{measured}\n{}", table::targets(&targets));
+    println!("{idle}\n{targets}");
+    if write {
+        document::write(document::BENCHMARKS, "calls", &calls)?;
+        document::write(document::BENCHMARKS, "idle", &idle)?;
+        document::write(document::BENCHMARKS, "targets", &targets)?;
+        let short = format!("{}\n{measured}", table::short(&rows));
+        document::write(document::README, "calls", &short)?;
+    }
+    Ok(())
 }

@@ -1,4 +1,5 @@
 //! One case: the same operation behind one guard, called in a loop.
+use crate::groups::Group;
 use crate::operation::{consume, drive_beside, once};
 use std::hint::black_box;
 use std::task::{Context, Poll, Waker};
@@ -10,18 +11,20 @@ pub type Caller = Box<dyn FnMut(u32) + Send>;
 /// The same work behind one guard.
 pub struct Case {
     /// What is guarded against: cases of one group are compared.
-    pub group: &'static str,
+    pub group: &'static Group,
     /// By whom, and in which form.
     pub who: &'static str,
     /// The size of the future of one call.
     pub bytes: usize,
+    /// Whether it does the same as ours; if not, its name says what it does.
+    pub same: bool,
     /// One, or one for each of several threads that share the guard.
     pub callers: Vec<Caller>,
 }
 
 impl Case {
     pub fn new(
-        group: &'static str,
+        group: &'static Group,
         who: &'static str,
         bytes: usize,
         mut call: impl FnMut() + Send + 'static,
@@ -30,13 +33,22 @@ impl Case {
             group,
             who,
             bytes,
+            same: true,
             callers: vec![Box::new(move |calls| (0..calls).for_each(|_| call()))],
+        }
+    }
+
+    /// Shown, but nobody is set against it.
+    pub fn that_does_less(self) -> Case {
+        Case {
+            same: false,
+            ..self
         }
     }
 
     /// A closure that makes the future of one guarded call, polled once.
     pub fn future<F: Future<Output = Result<T, E>>, T, E>(
-        group: &'static str,
+        group: &'static Group,
         who: &'static str,
         mut call: impl FnMut() -> F + Send + 'static,
     ) -> Case {
@@ -45,7 +57,7 @@ impl Case {
     }
 
     /// A guarded service: readied, called, its future polled once, as tower has it.
-    pub fn service<S>(group: &'static str, who: &'static str, mut service: S) -> Case
+    pub fn service<S>(group: &'static Group, who: &'static str, mut service: S) -> Case
     where
         S: Service<u64, Response = u64> + Send + 'static,
     {
@@ -59,7 +71,7 @@ impl Case {
 
     /// The same, in two threads. Where a lock is awaited, a call waits for the other thread's, so it
     /// is polled until it is ready.
-    pub fn services<S>(group: &'static str, who: &'static str, service: S) -> Case
+    pub fn services<S>(group: &'static Group, who: &'static str, service: S) -> Case
     where
         S: Service<u64, Response = u64> + Clone + Send + 'static,
     {

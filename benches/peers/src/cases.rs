@@ -1,6 +1,7 @@
 //! The cases, group by group; the first of a group is ours and the others are set against it.
 mod breaker;
 mod bulkhead;
+mod lengths;
 mod rate_limit;
 mod refused;
 mod retry;
@@ -8,7 +9,10 @@ mod stack;
 mod threads;
 mod timeout;
 
+pub use lengths::LENGTHS_OF;
+
 use crate::case::Case;
+use crate::groups::NOTHING;
 use crate::operation::{Leaf, operation};
 use std::hint::black_box;
 
@@ -23,12 +27,13 @@ pub fn all() -> Vec<Case> {
     cases.extend(rate_limit::cases());
     cases.extend(refused::cases());
     cases.extend(stack::cases());
+    cases.extend(lengths::cases());
     cases.extend(threads::cases());
     cases
 }
 
 fn floor() -> Vec<Case> {
-    let group = "nothing";
+    let group = &NOTHING;
     vec![
         Case::future(group, "the bare operation", || operation!()),
         Case::service(group, "the bare service", Leaf),

@@ -1,4 +1,5 @@
 use crate::case::Case;
+use crate::groups::{CONSECUTIVE, CONTENTS, COUNT_WINDOW, Group, SLOW_CALLS, TIME_WINDOW};
 use crate::guards::breaker;
 use crate::operation::{Down, Leaf, guarded, once, operation};
 use crate::{HOUR, SECOND};
@@ -18,7 +19,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 fn consecutive() -> Vec<Case> {
-    let group = "breaker, consecutive failures";
+    let group = &CONSECUTIVE;
     let guard = breaker::seawall_consecutive();
     let service = guard.layer().layer(Leaf);
     let rival = breaker::failsafe_consecutive();
@@ -32,7 +33,7 @@ fn consecutive() -> Vec<Case> {
     ]
 }
 
-pub fn circuitbreaker_rs(group: &'static str, guard: BreakerRs<DefaultPolicy, Down>) -> Case {
+pub fn circuitbreaker_rs(group: &'static Group, guard: BreakerRs<DefaultPolicy, Down>) -> Case {
     Case::future(group, "circuitbreaker-rs", move || {
         let guard = guard.clone();
         async move { guard.call_async(|| operation!()).await }
@@ -40,7 +41,7 @@ pub fn circuitbreaker_rs(group: &'static str, guard: BreakerRs<DefaultPolicy, Do
 }
 
 fn count_window() -> Vec<Case> {
-    let group = "breaker, failure rate over 100 calls";
+    let group = &COUNT_WINDOW;
     let guard = breaker::seawall();
     let service = guard.layer().layer(Leaf);
     let rival = breaker::recloser();
@@ -54,7 +55,7 @@ fn count_window() -> Vec<Case> {
 }
 
 fn time_window() -> Vec<Case> {
-    let group = "breaker, failure rate over 10 s";
+    let group = &TIME_WINDOW;
     let guard = breaker::seawall_over(10 * SECOND);
     let service = guard.layer().layer(Leaf);
     let rival = breaker::failsafe_over(10 * SECOND);
@@ -70,7 +71,7 @@ fn time_window() -> Vec<Case> {
 
 /// Calls that a window of an hour holds.
 fn contents() -> Vec<Case> {
-    let group = "breaker, failure rate over an hour";
+    let group = &CONTENTS;
     let nearly_empty = breaker::seawall_over(HOUR);
     vec![
         guarded!(group, "seawall, all calls since the start in it", {
@@ -82,7 +83,7 @@ fn contents() -> Vec<Case> {
     ]
 }
 
-fn emptied(group: &'static str, guard: CircuitBreaker) -> Case {
+fn emptied(group: &'static Group, guard: CircuitBreaker) -> Case {
     let mut calls = 0;
     let bytes = size_of_val(&guard.run(|| operation!()));
     Case::new(
@@ -101,7 +102,7 @@ fn emptied(group: &'static str, guard: CircuitBreaker) -> Case {
 }
 
 fn slow_calls() -> Vec<Case> {
-    let group = "breaker, failure rate and slow calls over 100 calls";
+    let group = &SLOW_CALLS;
     let guard = breaker::seawall_slow();
     let service = guard.layer().layer(Leaf);
     let peer = breaker::tower_resilience_slow().layer(Leaf);

@@ -1,11 +1,12 @@
 use crate::case::Case;
+use crate::groups::{BULKHEAD, Group};
 use crate::guards::bulkhead;
 use crate::operation::{Down, Leaf, guarded, operation};
 use tower::Layer;
 use tower::limit::ConcurrencyLimit;
 
 pub fn cases() -> Vec<Case> {
-    let group = "bulkhead, a permit is free";
+    let group = &BULKHEAD;
     let guard = bulkhead::seawall();
     let service = guard.layer().layer(Leaf);
     let semaphore = bulkhead::semaphore(100);
@@ -26,7 +27,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// Waits in line if it has to.
-fn acquire(group: &'static str, semaphore: &'static tokio::sync::Semaphore) -> Case {
+fn acquire(group: &'static Group, semaphore: &'static tokio::sync::Semaphore) -> Case {
     Case::future(group, "tokio `Semaphore`, `acquire`", move || async move {
         let _permit = semaphore.acquire().await.map_err(|_| Down)?;
         operation!().await
@@ -34,7 +35,7 @@ fn acquire(group: &'static str, semaphore: &'static tokio::sync::Semaphore) -> C
 }
 
 /// Never waits.
-pub fn try_acquire(group: &'static str, semaphore: &'static tokio::sync::Semaphore) -> Case {
+pub fn try_acquire(group: &'static Group, semaphore: &'static tokio::sync::Semaphore) -> Case {
     let who = "tokio `Semaphore`, `try_acquire`";
     Case::future(group, who, move || async move {
         let _permit = semaphore.try_acquire().map_err(|_| Down)?;

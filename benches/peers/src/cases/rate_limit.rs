@@ -1,5 +1,6 @@
 use crate::SECOND;
 use crate::case::Case;
+use crate::groups::{Group, RATE_LIMIT, RATE_LIMIT_COUNTER};
 use crate::guards::rate_limit::{self, Governor, PLENTY};
 use crate::operation::{Down, Leaf, guarded, operation};
 use governor::clock::{Clock, DefaultClock, MonotonicClock};
@@ -12,7 +13,7 @@ use tower::Layer;
 use tower::limit::{RateLimit as TowerRateLimit, rate::Rate};
 
 pub fn cases() -> Vec<Case> {
-    let group = "rate limit, a permit is free";
+    let group = &RATE_LIMIT;
     let guard = rate_limit::seawall();
     let service = guard.layer().layer(Leaf);
     let tower = TowerRateLimit::new(Leaf, Rate::new(PLENTY.into(), SECOND));
@@ -21,10 +22,10 @@ pub fn cases() -> Vec<Case> {
         guarded!(group, guard),
         Case::service(group, "seawall, Layer", service),
         on_system_clock(group, rate_limit::governor(MonotonicClock)),
-        Case::service(group, "tower, a fixed window for one owner", tower),
+        Case::service(group, "tower, a fixed window for one owner", tower).that_does_less(),
         Case::service(group, "tower-resilience, fixed window", peer),
     ];
-    let group = "rate limit, on the processor's counter in place of the system's clock";
+    let group = &RATE_LIMIT_COUNTER;
     cases.push(by_hand(group, rate_limit::seawall()));
     cases.push(on_counter(
         group,
@@ -34,15 +35,15 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// governor on the clock that ours reads.
-pub fn on_system_clock(group: &'static str, limit: &'static Governor<MonotonicClock>) -> Case {
+pub fn on_system_clock(group: &'static Group, limit: &'static Governor<MonotonicClock>) -> Case {
     check(group, "governor, on the system's clock", limit)
 }
 
-pub fn on_counter(group: &'static str, limit: &'static Governor<DefaultClock>) -> Case {
+pub fn on_counter(group: &'static Group, limit: &'static Governor<DefaultClock>) -> Case {
     check(group, "governor, as it comes", limit)
 }
 
-fn check<C>(group: &'static str, who: &'static str, limit: &'static Governor<C>) -> Case
+fn check<C>(group: &'static Group, who: &'static str, limit: &'static Governor<C>) -> Case
 where
     C: Clock + Send + Sync,
 {
@@ -54,7 +55,7 @@ where
 
 /// The policy by plain calls, at a time that is the counter's, as a driver of one's own could make
 /// them. A pipeline reads tokio's clock, which tests can pause.
-pub fn by_hand(group: &'static str, limit: RateLimit) -> Case {
+pub fn by_hand(group: &'static Group, limit: RateLimit) -> Case {
     let who = "seawall's policy alone, by `enter` and `exit` with `Call::at`";
     let limit: &'static RateLimit = Box::leak(Box::new(limit));
     let (start, counter) = (Instant::now(), Counter::now());

@@ -1,6 +1,7 @@
 use super::breaker::circuitbreaker_rs;
 use super::{bulkhead::try_acquire, rate_limit as limits};
 use crate::case::Case;
+use crate::groups::{FULL, OPEN, SPENT, SPENT_COUNTER};
 use crate::guards::{breaker, bulkhead, rate_limit};
 use crate::operation::{Down, Leaf, guarded, operation};
 use governor::clock::{DefaultClock, MonotonicClock};
@@ -14,7 +15,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 fn open_breaker() -> Vec<Case> {
-    let group = "refused: the breaker is open";
+    let group = &OPEN;
     let guard = breaker::seawall_open();
     let service = guard.layer().layer(Leaf);
     let (failsafe, recloser) = (breaker::failsafe_open(), breaker::recloser_open());
@@ -42,7 +43,7 @@ fn open_breaker() -> Vec<Case> {
 }
 
 fn full_bulkhead() -> Vec<Case> {
-    let group = "refused: the bulkhead is full";
+    let group = &FULL;
     let guard = bulkhead::seawall_full();
     let service = guard.layer().layer(Leaf);
     vec![
@@ -58,14 +59,14 @@ fn full_bulkhead() -> Vec<Case> {
 }
 
 fn spent_rate_limit() -> Vec<Case> {
-    let group = "refused: the rate limit is spent";
+    let group = &SPENT;
     let peer = rate_limit::tower_resilience_spent();
     let mut cases = vec![
         guarded!(group, rate_limit::seawall_spent()),
         limits::on_system_clock(group, rate_limit::governor_spent(MonotonicClock)),
         Case::service(group, "tower-resilience", peer),
     ];
-    let group = "refused: the rate limit is spent, on the processor's counter";
+    let group = &SPENT_COUNTER;
     cases.extend([
         limits::by_hand(group, rate_limit::seawall_spent()),
         limits::on_counter(group, rate_limit::governor_spent(DefaultClock::default())),

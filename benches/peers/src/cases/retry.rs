@@ -1,11 +1,12 @@
 use crate::case::Case;
+use crate::groups::RETRY;
 use crate::guards::retry;
 use crate::operation::{Leaf, guarded, operation};
 use backon::Retryable;
 use tower::Layer;
 
 pub fn cases() -> Vec<Case> {
-    let group = "retry, the first attempt answers";
+    let group = &RETRY;
     let guard = retry::seawall().build().expect("three attempts");
     let service = guard.layer().layer(Leaf);
     let tower = tower::retry::Retry::new(retry::tower(), Leaf);

@@ -1,5 +1,6 @@
 use crate::SECOND;
 use crate::case::Case;
+use crate::groups::{FIVE, FIVE_PENDS, FOUR, Group};
 use crate::guards::stack::{self, ByHand};
 use crate::guards::{rate_limit::PLENTY, retry};
 use crate::operation::{Down, Leaf, consume, drive, guarded, operation, pends_once};
@@ -9,7 +10,7 @@ use tower::limit::RateLimitLayer;
 use tower::{Layer, ServiceBuilder};
 
 pub fn cases() -> Vec<Case> {
-    let group = "five: timeout, retry, breaker, bulkhead, rate limit";
+    let group = &FIVE;
     let five = stack::five();
     let service = five.layer().layer(Leaf);
     let guard = five.clone();
@@ -27,10 +28,10 @@ pub fn cases() -> Vec<Case> {
         Case::service(group, "tower (has no breaker; limiter outside)", tower),
     ];
 
-    let group = "four: without the rate limit, so that nobody reads a clock";
+    let group = &FOUR;
     cases.push(guarded!(group, stack::four()));
 
-    let group = "five, the operation pends once";
+    let group = &FIVE_PENDS;
     let bytes = size_of_val(&five.run(pends_once));
     cases.push(Case::new(group, "seawall", bytes, move || {
         consume(drive(five.run(pends_once)));
@@ -39,7 +40,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// What one writes with a crate for each: the same five, in the same order.
-pub fn by_hand(group: &'static str, parts: ByHand) -> Case {
+pub fn by_hand(group: &'static Group, parts: ByHand) -> Case {
     let who = "by hand: tokio, backon, failsafe, `Semaphore`, governor";
     Case::future(group, who, move || {
         let ByHand {

@@ -4,6 +4,10 @@ use super::{
 };
 use crate::SECOND;
 use crate::case::{Case, twice};
+use crate::groups::{
+    TWO_BULKHEAD, TWO_CONSECUTIVE, TWO_COUNT_WINDOW, TWO_FIVE, TWO_FOUR, TWO_FULL, TWO_OPEN,
+    TWO_RATE_LIMIT, TWO_RETRY, TWO_SLOW_CALLS, TWO_SPENT, TWO_TIME_WINDOW, TWO_TIMEOUT,
+};
 use crate::guards::{breaker, bulkhead, rate_limit, retry, stack, timeout};
 use crate::operation::{Leaf, guarded, operation};
 use failsafe::futures::CircuitBreaker as _;
@@ -28,7 +32,7 @@ macro_rules! ours {
 }
 
 fn stateless() -> Vec<Case> {
-    let group = "two threads: timeout";
+    let group = &TWO_TIMEOUT;
     let mut cases = vec![
         ours!(group, timeout::seawall()),
         twice((), |()| {
@@ -37,7 +41,7 @@ fn stateless() -> Vec<Case> {
             })
         }),
     ];
-    let group = "two threads: retry";
+    let group = &TWO_RETRY;
     let guard = retry::seawall().build().expect("three attempts");
     let peer = retry::tower_resilience().layer(Leaf);
     cases.extend([
@@ -48,7 +52,7 @@ fn stateless() -> Vec<Case> {
 }
 
 fn breakers() -> Vec<Case> {
-    let group = "two threads: breaker, consecutive failures";
+    let group = &TWO_CONSECUTIVE;
     let peer = breaker::tower_resilience_consecutive().layer(Leaf);
     let mut cases = vec![
         ours!(group, breaker::seawall_consecutive()),
@@ -61,7 +65,7 @@ fn breakers() -> Vec<Case> {
         Case::services(group, "tower-resilience", peer),
     ];
 
-    let group = "two threads: breaker, failure rate over 100 calls";
+    let group = &TWO_COUNT_WINDOW;
     let peer = breaker::tower_resilience().layer(Leaf);
     cases.extend([
         ours!(group, breaker::seawall()),
@@ -71,7 +75,7 @@ fn breakers() -> Vec<Case> {
         Case::services(group, "tower-resilience, tumbling", peer),
     ]);
 
-    let group = "two threads: breaker, failure rate over 10 s";
+    let group = &TWO_TIME_WINDOW;
     cases.extend([
         ours!(group, breaker::seawall_over(10 * SECOND)),
         twice(breaker::failsafe_over(10 * SECOND), |rival| {
@@ -79,13 +83,13 @@ fn breakers() -> Vec<Case> {
         }),
     ]);
 
-    let group = "two threads: breaker, failure rate and slow calls over 100 calls";
+    let group = &TWO_SLOW_CALLS;
     cases.push(ours!(group, breaker::seawall_slow()));
     cases
 }
 
 fn limits() -> Vec<Case> {
-    let group = "two threads: bulkhead, a permit is free";
+    let group = &TWO_BULKHEAD;
     let tower = ConcurrencyLimit::new(Leaf, 100);
     let peer = bulkhead::tower_resilience().layer(Leaf);
     let mut cases = vec![
@@ -95,7 +99,7 @@ fn limits() -> Vec<Case> {
         Case::services(group, "tower-resilience", peer),
     ];
 
-    let group = "two threads: rate limit, a permit is free";
+    let group = &TWO_RATE_LIMIT;
     let peer = rate_limit::tower_resilience().layer(Leaf);
     cases.extend([
         ours!(group, rate_limit::seawall()),
@@ -112,7 +116,7 @@ fn limits() -> Vec<Case> {
 
 /// Without tower-resilience's open breaker: a call that finds its lock taken sleeps a millisecond.
 fn refused() -> Vec<Case> {
-    let group = "two threads, refused: the breaker is open";
+    let group = &TWO_OPEN;
     let mut cases = vec![
         ours!(group, breaker::seawall_open()),
         twice(breaker::failsafe_open(), |rival| {
@@ -126,7 +130,7 @@ fn refused() -> Vec<Case> {
         }),
     ];
 
-    let group = "two threads, refused: the bulkhead is full";
+    let group = &TWO_FULL;
     cases.extend([
         ours!(group, bulkhead::seawall_full()),
         twice(bulkhead::semaphore(0), |s| try_acquire(group, s)),
@@ -137,7 +141,7 @@ fn refused() -> Vec<Case> {
         ),
     ]);
 
-    let group = "two threads, refused: the rate limit is spent";
+    let group = &TWO_SPENT;
     cases.extend([
         ours!(group, rate_limit::seawall_spent()),
         twice(rate_limit::governor_spent(MonotonicClock), |rival| {
@@ -148,7 +152,7 @@ fn refused() -> Vec<Case> {
 }
 
 fn five() -> Vec<Case> {
-    let group = "two threads: five";
+    let group = &TWO_FIVE;
     let five = stack::five();
     let service = five.layer().layer(Leaf);
     let mut cases = vec![
@@ -157,7 +161,7 @@ fn five() -> Vec<Case> {
         twice(stack::by_hand(), |parts| stacks::by_hand(group, parts)),
         Case::services(group, "tower-resilience", stack::tower_resilience()),
     ];
-    let group = "two threads: four, without the rate limit";
+    let group = &TWO_FOUR;
     cases.push(ours!(group, stack::four()));
     cases
 }

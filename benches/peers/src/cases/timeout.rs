@@ -1,11 +1,12 @@
 use crate::SECOND;
 use crate::case::Case;
+use crate::groups::{TIMEOUT, TIMEOUT_PENDS};
 use crate::guards::timeout;
 use crate::operation::{Leaf, consume, drive, guarded, operation, pends_once};
 use tower::Layer;
 
 pub fn cases() -> Vec<Case> {
-    let group = "timeout";
+    let group = &TIMEOUT;
     let closure = timeout::seawall();
     let service = closure.layer().layer(Leaf);
     let peer = timeout::tower_resilience().layer(Leaf);
@@ -19,7 +20,7 @@ pub fn cases() -> Vec<Case> {
         Case::service(group, "tower-resilience", peer),
     ];
 
-    let group = "timeout, the operation pends once";
+    let group = &TIMEOUT_PENDS;
     let bytes = size_of_val(&closure.run(pends_once));
     cases.push(Case::new(group, "seawall", bytes, move || {
         consume(drive(closure.run(pends_once)));

@@ -1,7 +1,8 @@
-//! Our engine on its SQLite store, as it ships.
+//! Our engine on its SQLite store, as it ships, and on the one in memory.
 use super::{Contender, Error, load};
 use seawall::saga::{
-    Abort, Engine, Failure, Flow, SagaRef, SqliteStore, StepContext, nothing_to_undo,
+    Abort, Engine, Failure, Flow, MemoryStore, SagaRef, SqliteStore, StepContext, Store,
+    nothing_to_undo,
 };
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -26,7 +27,8 @@ pub fn order() -> Order {
 /// An engine with the three-step saga.
 pub struct Ours {
     runtime: Runtime,
-    store: SqliteStore,
+    /// None if it is all in memory.
+    store: Option<SqliteStore>,
     engine: Engine<()>,
     place_order: SagaRef<Order, String>,
 }
@@ -34,26 +36,24 @@ pub struct Ours {
 impl Ours {
     /// On a new file there.
     pub fn open(path: &Path) -> Result<Ours, Error> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_time()
-            .build()?;
-        let (store, engine, place_order) = runtime.block_on(async {
-            let store = SqliteStore::open(path).await?;
-            let mut b = Engine::builder((), store.clone());
-            let reserve = b.step("reserve_stock", act, nothing_to_undo).register();
-            let charge = b.step("charge_payment", act, nothing_to_undo).register();
-            let confirm = b.step("confirm_order", act, nothing_to_undo).register();
-            let place_order = b.saga("place_order", move |saga: Flow, order: Order| async move {
-                saga.call(reserve, order.clone()).await?;
-                let paid = saga.call(charge, order.clone()).await?;
-                saga.call(confirm, order).await?;
-                Ok::<_, Abort>(paid)
-            });
-            Ok::<_, Error>((store, b.build().await?, place_order))
-        })?;
+        let runtime = runtime()?;
+        let store = runtime.block_on(SqliteStore::open(path))?;
+        let (engine, place_order) = runtime.block_on(engine(store.clone()))?;
         Ok(Ours {
             runtime,
-            store,
+            store: Some(store),
+            engine,
+            place_order,
+        })
+    }
+
+    /// On what does not outlive the process.
+    pub fn in_memory() -> Result<Ours, Error> {
+        let runtime = runtime()?;
+        let (engine, place_order) = runtime.block_on(engine(MemoryStore::new()))?;
+        Ok(Ours {
+            runtime,
+            store: None,
             engine,
             place_order,
         })
@@ -76,10 +76,33 @@ impl Ours {
     pub fn close(self) -> Result<(), Error> {
         self.runtime.block_on(async {
             self.engine.drain().await?;
-            self.store.close().await;
+            if let Some(store) = &self.store {
+                store.close().await;
+            }
             Ok(())
         })
     }
+}
+
+fn runtime() -> Result<Runtime, Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_time()
+        .build()?;
+    Ok(runtime)
+}
+
+async fn engine(store: impl Store) -> Result<(Engine<()>, SagaRef<Order, String>), Error> {
+    let mut b = Engine::builder((), store);
+    let reserve = b.step("reserve_stock", act, nothing_to_undo).register();
+    let charge = b.step("charge_payment", act, nothing_to_undo).register();
+    let confirm = b.step("confirm_order", act, nothing_to_undo).register();
+    let place_order = b.saga("place_order", move |saga: Flow, order: Order| async move {
+        saga.call(reserve, order.clone()).await?;
+        let paid = saga.call(charge, order.clone()).await?;
+        saga.call(confirm, order).await?;
+        Ok::<_, Abort>(paid)
+    });
+    Ok((b.build().await?, place_order))
 }
 
 impl Contender for Ours {
