@@ -162,6 +162,8 @@ pub mod rate_limit;
 pub mod retry;
 mod run;
 pub mod saga;
+#[cfg(all(test, seawall_shuttle))]
+mod schedules;
 pub mod service;
 mod sync;
 pub mod timeout;

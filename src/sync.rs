@@ -2,30 +2,36 @@
 //!
 //! Files whose atomics and locks decide something take them from here. Under `--cfg seawall_loom`
 //! the crate's own tests get loom's instead, and the modules called `models` run every interleaving
-//! of a few calls (stage `models` of `.ci/run`).
-#[cfg(all(test, seawall_loom))]
+//! of a few calls. Under `--cfg seawall_shuttle` they get shuttle's, and the modules called
+//! `schedules` run many interleavings of whole calls (stages of these names in `.ci/run`).
+#[cfg(all(test, any(seawall_loom, seawall_shuttle)))]
 pub(crate) use self::model::*;
-#[cfg(not(all(test, seawall_loom)))]
+#[cfg(not(all(test, any(seawall_loom, seawall_shuttle))))]
 pub(crate) use self::real::*;
 
-#[cfg(not(all(test, seawall_loom)))]
+#[cfg(not(all(test, any(seawall_loom, seawall_shuttle))))]
 mod real {
     pub(crate) use parking_lot::{Mutex, MutexGuard};
     pub(crate) use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64};
 }
 
-#[cfg(all(test, seawall_loom))]
+#[cfg(all(test, any(seawall_loom, seawall_shuttle)))]
 mod model {
-    pub(crate) use loom::sync::MutexGuard;
-    pub(crate) use loom::sync::atomic::{AtomicI64, AtomicU32, AtomicU64};
+    #[cfg(seawall_loom)]
+    use loom::sync;
+    #[cfg(seawall_shuttle)]
+    use shuttle::sync;
 
-    /// loom's, without poison, as parking_lot's.
+    pub(crate) use sync::MutexGuard;
+    pub(crate) use sync::atomic::{AtomicI64, AtomicU32, AtomicU64};
+
+    /// The checker's, without poison, as parking_lot's.
     #[derive(Debug)]
-    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+    pub(crate) struct Mutex<T>(sync::Mutex<T>);
 
     impl<T> Mutex<T> {
         pub(crate) fn new(value: T) -> Self {
-            Mutex(loom::sync::Mutex::new(value))
+            Mutex(sync::Mutex::new(value))
         }
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {

@@ -1,14 +1,22 @@
 //! The one timer of a call: made when something first has to wait, then reset to whatever is next.
 use crate::clock::Instant;
 use pin_project::{pin_project, pinned_drop};
+#[cfg(not(all(test, seawall_shuttle)))]
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::{
-    panic::AssertUnwindSafe,
     pin::Pin,
     task::{Context, Poll},
 };
-use tokio::runtime::Handle;
 use tokio::task::coop;
-use tokio::time::{Sleep, sleep_until};
+#[cfg(not(all(test, seawall_shuttle)))]
+use tokio::{
+    runtime::Handle,
+    time::{Sleep, sleep_until},
+};
+
+/// A model checker's scheduler has a time of its own.
+#[cfg(all(test, seawall_shuttle))]
+use crate::schedules::Sleep;
 
 /// A timer, once there is one. Without, its drop is one comparison in line, not a call; for which it
 /// has to be generic, since what is not is compiled here and called from there.
@@ -69,9 +77,15 @@ pub(crate) fn poll_timer(
     polled.map(Ok)
 }
 
+#[cfg(not(all(test, seawall_shuttle)))]
 #[allow(clippy::disallowed_methods)] // the one place that waits
 fn make(at: Instant) -> Result<Sleep, Unavailable> {
     Handle::try_current().map_err(|_| Unavailable)?;
     // tokio tells of a missing time driver in no other way than by panicking.
-    std::panic::catch_unwind(AssertUnwindSafe(|| sleep_until(at))).map_err(|_| Unavailable)
+    catch_unwind(AssertUnwindSafe(|| sleep_until(at))).map_err(|_| Unavailable)
+}
+
+#[cfg(all(test, seawall_shuttle))]
+fn make(at: Instant) -> Result<Sleep, Unavailable> {
+    Ok(Sleep::until(at))
 }
