@@ -27,7 +27,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -67,6 +67,8 @@ pub(in crate::saga) struct Core {
     pub(super) draining: AtomicBool,
     /// Sagas wait in the store for a place: new ones stand in line as well.
     pub(super) backlog: AtomicBool,
+    /// How many places have come free so far.
+    freed: AtomicU64,
     /// For the scheduler: a place is free, or something is due earlier than it knew.
     pub(super) wake: Notify,
     /// Sagas that may bring the process down run one at a time.
@@ -127,6 +129,7 @@ impl Core {
             max_of: setup.max_of,
             draining: AtomicBool::new(false),
             backlog: AtomicBool::new(false),
+            freed: AtomicU64::new(0),
             wake: Notify::new(),
             suspects: Arc::default(),
             closed: watch::Sender::new(None),

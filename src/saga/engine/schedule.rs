@@ -62,10 +62,14 @@ pub(super) async fn schedule(core: Arc<Core>) {
 /// Claims what there is room for. When to look again.
 async fn claim(core: &Arc<Core>) -> Result<Option<i64>, StoreError> {
     let (mut pass, mut next_due) = (Pass::Fair, None);
+    let mut freed = core.freed();
     loop {
         let room = core.room(pass);
         if room.places == 0 {
-            core.backlog.store(true, SeqCst);
+            if !core.note_backlog(freed) {
+                (pass, freed) = (Pass::Fair, core.freed());
+                continue;
+            }
             // A place that comes free wakes us.
             return Ok(Some(core.later(Duration::from_secs(1))));
         }
@@ -96,6 +100,10 @@ async fn claim(core: &Arc<Core>) -> Result<Option<i64>, StoreError> {
         pass = match pass {
             Pass::Fair if !core.max_of.is_empty() => Pass::Capped,
             Pass::Fair | Pass::Capped if narrowed => Pass::Rest,
+            _ if narrowed && !core.note_backlog(freed) => {
+                freed = core.freed();
+                Pass::Fair
+            }
             _ => {
                 core.backlog.store(narrowed, SeqCst);
                 return Ok(next_due);

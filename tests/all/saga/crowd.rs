@@ -76,6 +76,36 @@ async fn one_whose_start_was_dropped_after_it_was_written_down_runs() {
     timeout(secs(200), second.outcome()).await.unwrap().unwrap();
 }
 
+/// The engine looks for sagas without a name that is full, and only then notes that it did. Who
+/// ended in between, and saw no such note, woke nobody: the one in line stayed there until another
+/// saga came.
+#[tokio::test(start_paused = true)]
+async fn a_place_that_comes_free_while_the_engine_looks_is_not_overlooked() {
+    let late = Arc::new(AtomicBool::new(false));
+    let is_late = late.clone();
+    let store = Hooked::new(move |call| {
+        let wait = call == "claim" && is_late.load(SeqCst);
+        async move {
+            if wait {
+                pass(6).await;
+            }
+            Ok(())
+        }
+    });
+    let mut b = Engine::builder((), store);
+    b.wall_clock(clock()).max_running_of("s", 1);
+    let saga = slow(&mut b);
+    let engine = b.build().await.unwrap();
+    pass(0).await;
+    // Ends at ten seconds: in the second of the looks that the second saga brings about, in which
+    // this name is left out.
+    engine.start(saga, "first", ()).await.unwrap();
+    late.store(true, SeqCst);
+    let mut second = engine.start(saga, "second", ()).await.unwrap();
+    let end = timeout(secs(600), second.outcome()).await;
+    end.expect("it is never taken up").unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn those_parked_for_their_code_are_not_all_in_memory_at_once_when_it_fits() {
     const MANY: usize = 300;

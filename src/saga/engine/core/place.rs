@@ -62,7 +62,23 @@ impl Core {
         }
     }
 
+    /// How many places have come free so far: to be read before looking for room, and given to
+    /// [`note_backlog`](Core::note_backlog) where there was none.
+    pub(in crate::saga::engine) fn freed(&self) -> u64 {
+        self.freed.load(SeqCst)
+    }
+
+    /// Notes that somebody waits in the store for a place: whoever frees one from now on wakes the
+    /// scheduler. `false`: one has come free since `freed`, and nobody was woken.
+    pub(in crate::saga::engine) fn note_backlog(&self, freed: u64) -> bool {
+        self.backlog.store(true, SeqCst);
+        self.freed() == freed
+    }
+
     fn a_place_is_free(&self) {
+        // Counted before the note is read, as the note is written before the count is read: one of
+        // the two sides sees the other.
+        self.freed.fetch_add(1, SeqCst);
         if self.backlog.load(SeqCst) {
             self.wake.notify_one();
         }
