@@ -87,6 +87,17 @@ impl<A: Held> Track<A> {
             && self.held.get(i) <= call.nanos()
     }
 
+    /// Whether the time of a frame around frame `i` is up: nothing more is sent in it.
+    pub(super) fn is_any_due(&self, i: usize, call: &Call<'_>) -> bool {
+        (0..i).any(|j| self.is_due(j, call))
+    }
+
+    /// Whether a deadline has passed without the task having been polled: then a wait that ends now
+    /// ended too late. (At equal instants it ends before the deadline.)
+    pub(super) fn is_overdue(&self, call: &Call<'_>) -> bool {
+        (0..self.held.len()).any(|i| self.is_due(i, call) && self.held.get(i) < call.nanos())
+    }
+
     /// The outermost deadline of this walk that is due, unless its policy grants more time.
     pub(super) fn expired<S: Stack<Tickets = A> + ?Sized>(
         &mut self,
@@ -182,7 +193,7 @@ impl<A: Held> Track<A> {
     /// A deadline around it that is due comes first.
     pub(crate) fn hedge_due(&self, call: &Call<'_>) -> bool {
         self.hedge != 0
-            && !(0..usize::from(self.hedge)).any(|i| self.is_due(i, call))
+            && !self.is_any_due(usize::from(self.hedge), call)
             && self.held.len() >= usize::from(self.hedge)
             && self.deadlines.is_armed(usize::from(self.hedge) - 1)
             && self.deadlines.hedge_after <= call.nanos()
@@ -199,6 +210,9 @@ impl<A: Held> Track<A> {
         };
         if !call.may_repeat() {
             self.deadlines.hedge_after = NEVER;
+            return false;
+        }
+        if self.is_any_due(i, call) {
             return false;
         }
         match stack.at(i).resume(Ticket(self.held.get(i)), call) {

@@ -286,6 +286,7 @@ impl<A: Held> Track<A> {
         };
         let why = match until {
             _ if !call.may_repeat() => Some(GaveUp::NotRepeatable),
+            None if self.is_any_due(i, call) => Some(GaveUp::Deadline),
             Some(None) => Some(GaveUp::Deadline),
             Some(Some(until)) if !self.fits(i, until, call) => Some(GaveUp::Deadline),
             _ => None,
@@ -338,7 +339,14 @@ impl<A: Held> Track<A> {
                 self.tell_waited(stack, i, call);
                 return Woken::Go;
             }
+            // The timer is due, and comes in this poll.
+            Phase::Waiting if !fired && self.is_overdue(call) => return Woken::Park,
             Phase::Waiting => {
+                if self.is_overdue(call)
+                    && let cut @ Woken::Cut(..) = self.expired(stack, call)
+                {
+                    return cut;
+                }
                 let mut old = Ticket(self.held.get(i));
                 let mut answer = stack.at(i).resume(old, call);
                 if let Enter::Wait {

@@ -162,9 +162,10 @@ async fn repeating_at_once_for_ever_lets_others_have_their_turn_and_ends_at_the_
         r = p.run(|| async { attempts.fetch_add(1, SeqCst); Err::<(), _>(io()) }) => r.unwrap_err(),
         () = async { loop { turns.fetch_add(1, SeqCst); tokio::task::yield_now().await } } => unreachable!(),
     };
-    assert!(error.rejected().unwrap().is_timeout(), "{error}");
+    // The last answer stands, as where a backoff does not fit.
+    assert!(error.inner().is_some(), "{error}");
     assert!(turns.load(SeqCst) > 0 && attempts.load(SeqCst) > 32);
-    assert_eq!(ledger.nested(), ["outer: Cancelled"]);
+    assert_eq!(ledger.nested(), ["outer: Transient"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -145,7 +145,7 @@ impl Turn<'_> {
             drawn = Some(budget);
         }
         let late = around.is_some_and(|deadline| ms(now) + after >= ms(deadline));
-        if !after.is_zero() && late {
+        if late {
             if let Some(budget) = drawn {
                 budget.refund();
             }

@@ -118,7 +118,7 @@ impl Turn<'_> {
             && !self.extended
             && matches!(race.next, Next::At(at) if at <= self.world.now)
         {
-            self.launch(i, race);
+            self.launch(i, race, around);
         }
         loop {
             let mut more = false;
@@ -144,7 +144,7 @@ impl Turn<'_> {
                     race.kept = Some(end);
                 }
             }
-            if !more || !self.launch(i, race) {
+            if !more || !self.launch(i, race, around) {
                 break;
             }
         }
@@ -187,7 +187,7 @@ impl Turn<'_> {
     }
 
     /// One more beside the others.
-    fn launch(&mut self, i: usize, race: &mut Race) -> bool {
+    fn launch(&mut self, i: usize, race: &mut Race, around: Option<Ms>) -> bool {
         let Policy::Hedge { attempts, .. } = self.stack[i] else {
             unreachable!("a hedge");
         };
@@ -195,6 +195,9 @@ impl Turn<'_> {
         // What is sent once is never hedged.
         if self.call.script.once || out >= attempts {
             race.next = Next::Never;
+            return false;
+        }
+        if around.is_some_and(|deadline| deadline <= self.world.now) {
             return false;
         }
         self.moved = true;

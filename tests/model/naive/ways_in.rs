@@ -223,7 +223,10 @@ impl Turn<'_> {
             return self.cut(frame, around);
         }
         let is_over = |until: Ms| pass == Pass::Fired && until <= now;
+        // A wait that ends after a deadline ended too late, and at equal instants in time.
+        let late = around.is_some_and(|deadline| deadline < now);
         match &mut frame.inner {
+            Inner::InLine { .. } | Inner::Wait { .. } if late => None,
             Inner::InLine { until, since } => {
                 let Hold::Bulkhead(who) = frame.hold else {
                     unreachable!("only bulkheads have a line");
