@@ -12,6 +12,8 @@ pub(crate) use self::real::*;
 #[cfg(not(all(test, any(seawall_loom, seawall_shuttle))))]
 mod real {
     pub(crate) use parking_lot::{Mutex, MutexGuard};
+    #[cfg(feature = "saga")]
+    pub(crate) use std::sync::atomic::AtomicBool;
     pub(crate) use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64};
 }
 
@@ -23,11 +25,17 @@ mod model {
     use shuttle::sync;
 
     pub(crate) use sync::MutexGuard;
-    pub(crate) use sync::atomic::{AtomicI64, AtomicU32, AtomicU64};
+    pub(crate) use sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64};
 
     /// The checker's, without poison, as parking_lot's.
     #[derive(Debug)]
     pub(crate) struct Mutex<T>(sync::Mutex<T>);
+
+    impl<T: Default> Default for Mutex<T> {
+        fn default() -> Self {
+            Mutex::new(T::default())
+        }
+    }
 
     impl<T> Mutex<T> {
         pub(crate) fn new(value: T) -> Self {

@@ -3,6 +3,7 @@ use super::policy::CircuitBreaker;
 use super::snapshot::Counts;
 use super::tagged::Generation;
 use super::{CircuitBreakerConfig, State, window_count::CountWindow, window_time::TimeWindow};
+use crate::Reason;
 use crate::clock;
 use crate::policy::{Call, Enter, Outcome, Policy, Ticket};
 use loom::{sync::Arc, thread};
@@ -130,5 +131,94 @@ fn of_a_call_that_counts_and_one_that_seals_neither_is_lost() {
         other.join().unwrap();
         let counts = window.counts(25);
         assert_eq!((counts.calls, counts.failures), (2, 1));
+    });
+}
+
+#[test]
+fn who_comes_while_it_trips_is_let_in_or_told_the_whole_break() {
+    loom::model(|| {
+        let config = CircuitBreaker::new("b").consecutive_failures(1);
+        let breaker = breaker(config.break_for(Duration::from_secs(9)));
+        let now = clock::now();
+        let call = Call::at(now);
+        let ticket = enter(&breaker, &call).unwrap();
+        let comes = {
+            let breaker = breaker.clone();
+            thread::spawn(move || breaker.enter(&Call::at(now)))
+        };
+        breaker.exit(ticket, &Outcome::TimedOut, &call);
+        let retry_after = Some(Duration::from_secs(9));
+        match comes.join().unwrap() {
+            Enter::Proceed(_) => {}
+            other => assert_eq!(other, Enter::Reject(Reason::CircuitOpen { retry_after })),
+        }
+        assert!(enter(&breaker, &call).is_none());
+    });
+}
+
+#[test]
+fn two_probes_that_answer_at_once_close_it_once() {
+    loom::model(|| {
+        let config = CircuitBreaker::new("b").consecutive_failures(1);
+        let config = config.break_for(Duration::from_secs(1)).half_open_probes(2);
+        let breaker = breaker(config);
+        let now = clock::now();
+        let call = Call::at(now);
+        let ticket = enter(&breaker, &call).unwrap();
+        breaker.exit(ticket, &Outcome::TimedOut, &call);
+        let later = now + Duration::from_secs(2);
+        let answer = move |breaker: &CircuitBreaker, ticket| {
+            let answered = Outcome::Answered(crate::Class::Success);
+            breaker.exit(ticket, &answered, &Call::at(later));
+        };
+        let probes = [(); 2].map(|()| enter(&breaker, &Call::at(later)).unwrap());
+        let other = {
+            let breaker = breaker.clone();
+            thread::spawn(move || answer(&breaker, probes[0]))
+        };
+        answer(&breaker, probes[1]);
+        other.join().unwrap();
+        let after = breaker.snapshot();
+        assert_eq!((after.state, after.sequence), (State::Closed, 3));
+        assert_eq!(after.consecutive_failures, Some(0));
+    });
+}
+
+#[test]
+fn what_a_window_holds_at_the_trip_stays() {
+    loom::model(|| {
+        let window = Arc::new(CountWindow::new(4, true));
+        window.record(FIRST, true, true);
+        let late = {
+            let window = window.clone();
+            thread::spawn(move || window.record(FIRST, false, true))
+        };
+        window.freeze(FIRST.next());
+        let at_the_trip = window.counts();
+        late.join().unwrap();
+        // A call that had its place already may end its marks; nobody gets one any more.
+        let after = window.counts();
+        assert_eq!(after.calls, at_the_trip.calls);
+        assert_eq!(after.failures, 1);
+        assert_eq!(window.record(FIRST, true, true), None);
+        assert_eq!(window.counts(), after);
+    });
+}
+
+#[test]
+fn a_window_of_time_forgets_what_comes_late_to_its_reset() {
+    let mut bounded = loom::model::Builder::new();
+    bounded.preemption_bound = Some(3);
+    bounded.check(|| {
+        let window = Arc::new(TimeWindow::new(100, 10));
+        let late = {
+            let window = window.clone();
+            thread::spawn(move || window.record(FIRST, true, false, 25))
+        };
+        window.reset(FIRST.next());
+        late.join().unwrap();
+        assert_eq!(window.counts(25), Counts::default());
+        window.record(FIRST.next(), true, false, 25);
+        assert_eq!(window.counts(25).failures, 1);
     });
 }

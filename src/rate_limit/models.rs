@@ -45,3 +45,23 @@ fn a_turn_is_given_back_whole_or_not_at_all() {
         assert!(free.count() <= 1);
     });
 }
+
+#[test]
+fn of_two_that_wait_each_has_a_turn_of_its_own() {
+    loom::model(|| {
+        let limit = RateLimit::new(1, DAY).max_wait(9 * DAY).build().unwrap();
+        let now = clock::now();
+        assert!(matches!(limit.enter(&Call::at(now)), Enter::Proceed(_)));
+        let waits = move |limit: &RateLimit| match limit.enter(&Call::at(now)) {
+            Enter::Delay { until, .. } => until,
+            other => panic!("{other:?}"),
+        };
+        let other = {
+            let limit = limit.clone();
+            thread::spawn(move || waits(&limit))
+        };
+        let mut turns = [waits(&limit), other.join().unwrap()];
+        turns.sort_unstable();
+        assert_eq!(turns, [now + DAY, now + 2 * DAY]);
+    });
+}

@@ -1,8 +1,6 @@
+use crate::sync::{AtomicBool, AtomicU64, Mutex};
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
-    },
+    sync::{Arc, atomic::Ordering::SeqCst},
     task::{Wake, Waker},
 };
 
@@ -17,7 +15,7 @@ pub(crate) struct TurnWaker {
     woken: AtomicBool,
     foreign: AtomicBool,
     /// The engine's task, to be told of what is foreign.
-    task: parking_lot::Mutex<Option<Waker>>,
+    task: Mutex<Option<Waker>>,
 }
 
 impl TurnWaker {
@@ -70,4 +68,34 @@ fn this_thread() -> u64 {
     }
     MARK.try_with(|mark| std::ptr::from_ref(mark).addr() as u64)
         .unwrap_or(u64::MAX)
+}
+
+#[cfg(all(test, seawall_loom))]
+mod models {
+    use super::*;
+    use loom::thread;
+
+    #[derive(Default)]
+    struct Told(AtomicBool);
+
+    impl Wake for Told {
+        fn wake(self: Arc<Self>) {
+            self.0.swap(true, SeqCst);
+        }
+    }
+
+    #[test]
+    fn what_wakes_it_from_elsewhere_is_seen_or_told() {
+        loom::model(|| {
+            let (turns, told) = (Arc::<TurnWaker>::default(), Arc::<Told>::default());
+            let elsewhere = {
+                let waker = Waker::from(turns.clone());
+                thread::spawn(move || waker.wake())
+            };
+            let seen = turns.is_foreign(&Waker::from(told.clone()));
+            elsewhere.join().unwrap();
+            assert!(seen || told.0.load(SeqCst));
+            assert!(turns.was_foreign() && !turns.take_woken());
+        });
+    }
 }
