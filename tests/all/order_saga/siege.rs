@@ -13,6 +13,7 @@ mod town;
 use super::alone;
 use customers::Customers;
 use fastrand::Rng;
+use tempfile::TempDir;
 use tokio::task::JoinSet;
 use town::Town;
 
@@ -20,7 +21,7 @@ use town::Town;
 const TOWNS: u64 = 10;
 const STRIKES_IN_TOWN: u32 = 100;
 /// Most of a strike is waiting, so several towns go side by side.
-const AT_ONCE: usize = 5;
+const AT_ONCE: usize = 10;
 /// The quick form: one town.
 const FEW: u32 = 8;
 
@@ -88,8 +89,9 @@ async fn struck_at_any_moment_under_load_the_books_agree_each_time() {
 /// One town, struck again and again.
 async fn besiege(mut rng: Rng, strikes: u32) -> Toll {
     let mut toll = Toll::default();
-    let data = tempfile::tempdir().unwrap();
-    let mut town = Town::found(data.path(), &mut rng).await;
+    let folder = Folder(tempfile::tempdir().unwrap());
+    let data = folder.0.path();
+    let mut town = Town::found(data, &mut rng).await;
     let mut customers = Customers::open(&town.gateway(), &mut rng);
     let mut sums = books::Sums::default();
     for _ in 0..strikes {
@@ -98,9 +100,9 @@ async fn besiege(mut rng: Rng, strikes: u32) -> Toll {
         strike(&mut town, &customers, &mut rng, &mut toll).await;
         customers.answers(rng.u64(0..20)).await;
         // Everybody still asks until they are told the end, with the system as it is now.
-        customers.hold_still().await;
+        toll.stuck += town.tended(customers.hold_still()).await;
         toll.stuck += town.all_sagas_have_ended().await;
-        sums = books::agree(data.path(), &customers.told());
+        sums = books::agree(data, &customers.told());
         town.begin_all();
         town.all_are_ready().await;
         toll.strikes += 1;
@@ -112,6 +114,18 @@ async fn besiege(mut rng: Rng, strikes: u32) -> Toll {
     (toll.answers, toll.unanswered) = customers.leave();
     town.end().await;
     toll
+}
+
+/// What is left of a town that fell is kept, to look at.
+struct Folder(TempDir);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.disable_cleanup(true);
+            eprintln!("its databases and logs are in {}", self.0.path().display());
+        }
+    }
 }
 
 /// Kills some, perhaps some more before they have recovered, and leaves the system running.

@@ -35,6 +35,8 @@ struct Shop {
     /// Answers, and requests without one.
     answers: watch::Sender<(u64, u64)>,
     told: Mutex<Told>,
+    /// What was last answered to those who have not been told the end.
+    open_questions: Mutex<Told>,
 }
 
 impl Customers {
@@ -47,6 +49,7 @@ impl Customers {
             busy: watch::Sender::new(0),
             answers: watch::Sender::new((0, 0)),
             told: Mutex::default(),
+            open_questions: Mutex::default(),
         });
         let mut tasks = JoinSet::new();
         for n in 0..CUSTOMERS {
@@ -74,9 +77,12 @@ impl Customers {
         self.shop.open.send_replace(false);
         let mut busy = self.shop.busy.subscribe();
         let waited = timeout(2 * LONG, busy.wait_for(|busy| *busy == 0)).await;
-        waited.expect("somebody is never told the end").unwrap();
         if let Some(dead) = self.tasks.try_join_next() {
             dead.unwrap();
+        }
+        if waited.is_err() {
+            let asked = self.shop.open_questions.lock().unwrap();
+            panic!("never told the end: {asked:?}");
         }
     }
 
@@ -148,6 +154,7 @@ impl Shop {
             .header("idempotency-key", order.key)
             .json(&order.wanted);
         let Some((status, body)) = self.send(request).await else {
+            self.note(order.key, "nothing".to_owned());
             return false;
         };
         let known = [201, 202, 402, 404, 409, 424].contains(&status) || status >= 500;
@@ -161,8 +168,16 @@ impl Shop {
         };
         if ends {
             self.tell(order.key, end);
+            self.open_questions.lock().unwrap().remove(order.key);
+        } else {
+            self.note(order.key, format!("{status}: {body}"));
         }
         ends
+    }
+
+    fn note(&self, key: &str, answer: String) {
+        let mut asked = self.open_questions.lock().unwrap();
+        asked.insert(key.to_owned(), answer);
     }
 
     /// What she is told has to be so, too.

@@ -9,6 +9,8 @@ use std::{
     net::TcpListener,
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
+    pin::pin,
+    time::Duration,
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
@@ -129,7 +131,7 @@ impl Town {
         log.seek(SeekFrom::End(0)).unwrap();
         let (wanted, mut said) = (rng.usize(0..200), Vec::new());
         let speaks = async {
-            let mut looks = interval(std::time::Duration::from_millis(1));
+            let mut looks = interval(Duration::from_millis(1));
             while said.len() < wanted {
                 looks.tick().await;
                 log.read_to_end(&mut said).unwrap();
@@ -171,14 +173,7 @@ impl Town {
         let mut mended = 0;
         let ended = async {
             loop {
-                for (id, why) in self.stuck().await {
-                    eprintln!("saga {id} is stuck: {why}");
-                    let url = format!("{}/sagas/{id}/retry", self.url("orders"));
-                    let signed = json!({ "by": "grace", "note": "all is well again" });
-                    let answer = self.http.post(url).json(&signed).send().await.unwrap();
-                    assert!(answer.status().is_success(), "{answer:?}");
-                    mended += 1;
-                }
+                mended += self.mend().await;
                 self.dismiss(orders).await;
                 if books::unfinished(&self.data) == 0 {
                     return;
@@ -190,6 +185,31 @@ impl Town {
         let waited = timeout(2 * LONG, ended).await;
         waited.expect("there are sagas that do not end");
         mended
+    }
+
+    /// While this goes on, the operator is on duty. How many sagas she has mended.
+    pub async fn tended(&self, work: impl Future<Output = ()>) -> u32 {
+        let mut work = pin!(work);
+        let (mut looks, mut mended) = (interval(Duration::from_secs(1)), 0);
+        loop {
+            tokio::select! {
+                () = &mut work => return mended,
+                _ = looks.tick() => mended += self.mend().await,
+            }
+        }
+    }
+
+    /// Sends those that are stuck on their way again.
+    async fn mend(&self) -> u32 {
+        let stuck = self.stuck().await;
+        for (id, why) in &stuck {
+            eprintln!("saga {id} is stuck: {why}");
+            let url = format!("{}/sagas/{id}/retry", self.url("orders"));
+            let signed = json!({ "by": "grace", "note": "all is well again" });
+            let answer = self.http.post(url).json(&signed).send().await.unwrap();
+            assert!(answer.status().is_success(), "{answer:?}");
+        }
+        u32::try_from(stuck.len()).unwrap()
     }
 
     /// The sagas that wait for a person, and why.
