@@ -21,6 +21,9 @@ use tokio::{
 pub struct Town {
     data: PathBuf,
     members: Vec<Member>,
+    /// What goes wrong on purpose is drawn anew for each process: else a fresh one would refuse again
+    /// what the one before it has refused.
+    faults: Rng,
     http: reqwest::Client,
 }
 
@@ -48,6 +51,7 @@ impl Town {
         let mut town = Town {
             data: data.to_owned(),
             members: members.into(),
+            faults: rng.fork(),
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
         };
         town.begin_all();
@@ -77,11 +81,12 @@ impl Town {
             return;
         }
         let Member { name, port, .. } = self.members[i];
+        let seed = self.faults.u32(..).to_string();
         let log = self.data.join(format!("{name}.log"));
         let log = OpenOptions::new().create(true).append(true).open(log);
         let mut command = command(&["--service", name, "--client-rate", "1000000"]);
         command
-            .args(["--port", &port.to_string(), "--seed", "1"])
+            .args(["--port", &port.to_string(), "--seed", &seed])
             .arg("--data")
             .arg(&self.data)
             .stderr(log.unwrap());
