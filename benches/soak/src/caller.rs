@@ -29,7 +29,6 @@ pub async fn caller(world: Arc<World>, slot: usize, mut rng: Rng) -> Totals {
             call += 1;
             one(&world, slot, call, &mut rng, &mut totals).await;
         }
-        totals.checkpoint(&world.calls, AT_A_TIME.into());
         tokio::task::yield_now().await;
     }
     totals

@@ -6,7 +6,6 @@ use crate::watched::End;
 use seawall::{Error, Reason};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 #[derive(Clone, Debug, Default)]
 pub struct Totals {
@@ -29,10 +28,6 @@ pub struct Totals {
 }
 
 impl Totals {
-    pub fn checkpoint(&mut self, to: &AtomicU64, calls: u64) {
-        to.fetch_add(calls, Relaxed);
-    }
-
     pub fn add(&mut self, way: Way, end: &Ended, aborted: bool, counts: &Counts) {
         self.calls += 1;
         *self.ways.entry(way).or_default() += 1;

@@ -36,7 +36,7 @@ pub enum Fate {
 pub enum End<T> {
     Answered(T),
     Dropped,
-    /// What it threw; `None`: a policy or an operation threw while it was dropped.
+    /// With what was thrown, also while it was dropped.
     Panicked(Box<dyn Any + Send>),
 }
 

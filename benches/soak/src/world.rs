@@ -12,7 +12,7 @@ use crate::totals::Totals;
 use crate::wrong::wrong;
 use fastrand::Rng;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -24,8 +24,6 @@ pub struct World {
     pub singles: Vec<Arc<Single>>,
     pub gauges: Vec<Arc<Gauge>>,
     pub stop: AtomicBool,
-    /// For whoever wants to see how it goes on.
-    pub calls: AtomicU64,
 }
 
 const PIPES: usize = 48;
@@ -48,7 +46,6 @@ impl World {
             lasting,
             gauges,
             stop: AtomicBool::new(false),
-            calls: AtomicU64::new(0),
         }
     }
 
