@@ -30,7 +30,7 @@ const FEW: u32 = 8;
 struct Toll {
     strikes: u32,
     killed: u32,
-    /// Of these, before they had said that they were ready.
+    /// Of these, while they were starting or had just started.
     recovering: u32,
     orders: usize,
     confirmed: usize,
