@@ -1,6 +1,8 @@
 //! Everything a saga has asked for and not got yet. Pure: the same code for replay and for live, so
 //! that both come to the same.
 mod ask;
+#[cfg(test)]
+mod tests;
 mod waits;
 
 use crate::saga::{
@@ -295,63 +297,5 @@ impl Book {
     pub(super) fn letter(&mut self) -> Option<(u32, Delivered)> {
         let (op, body) = self.waits.take()?;
         Some((op, Delivered::Signal(body)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn event(json: &str) -> Event {
-        serde_json::from_str(json).unwrap()
-    }
-
-    /// As the person who is paged reads it: which operation the code did not ask for.
-    #[test]
-    fn a_misfit_says_what_the_journal_has() {
-        let told = [
-            (
-                r#"{"step":{"op":3,"name":"pay","cmd":1}}"#,
-                "step `pay` as operation 3",
-            ),
-            (
-                r#"{"step":{"op":3,"name":"pay","cmd":1,"pivot":true}}"#,
-                "pivot `pay` as operation 3",
-            ),
-            (
-                r#"{"child":{"op":3,"name":"c","saga":"s","version":1,"key":"k","cmd":1}}"#,
-                "child `c` as operation 3",
-            ),
-            (r#"{"timer":{"op":3,"at":9}}"#, "a timer as operation 3"),
-            (
-                r#"{"wait":{"op":3,"name":"paid"}}"#,
-                "a wait for `paid` as operation 3",
-            ),
-            (
-                r#"{"undo_asked":{"op":3,"target":2}}"#,
-                "an undo of operation 2 as operation 3",
-            ),
-            (
-                r#"{"patch":{"op":3,"name":"p"}}"#,
-                "patch `p` as operation 3",
-            ),
-            (
-                r#"{"signal":{"id":"i","name":"paid","body":1}}"#,
-                "signal `paid`",
-            ),
-            (r#"{"done":{"op":3,"out":1}}"#, "an outcome of operation 3"),
-            (r#"{"timed_out":{"op":3}}"#, "an outcome of operation 3"),
-            (
-                r#"{"resumed":{"by":"b","note":"n"}}"#,
-                "an event of another kind",
-            ),
-        ];
-        for (json, has) in told {
-            let why = Park::misfit("sleeps here now", &event(json)).why;
-            let expected = format!(
-                "the saga's code does not fit its journal: it sleeps here now, but the journal has {has}"
-            );
-            assert_eq!(why, expected);
-        }
     }
 }

@@ -1,3 +1,5 @@
+#[cfg(test)]
+mod tests;
 mod tries;
 
 use super::{Event, Parent, Raw, Settlement, StuckKind};

@@ -254,3 +254,134 @@ fn later(now: i64, after: std::time::Duration) -> i64 {
     let ms = after.as_nanos().div_ceil(1_000_000);
     now.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::saga::step::Steps;
+    use std::time::Duration;
+
+    /// What operation 3 comes to where the journal has this: the event that is new, or what is wrong.
+    fn asked(recorded: &[&str], ask: Ask) -> Result<Option<String>, String> {
+        let events = recorded
+            .iter()
+            .map(|json| serde_json::from_str::<Event>(json));
+        let events: Vec<_> = events.map(Result::unwrap).collect();
+        let mut book = Book::default();
+        book.record(events);
+        let around = Around {
+            steps: &Steps::new(),
+            now: 1_000,
+            most: 8,
+            step_keys: "k",
+        };
+        let new = book.ask(3, ask, &around).map_err(|park| park.why)?;
+        Ok(new.map(|event| serde_json::to_string(&event).unwrap()))
+    }
+
+    fn raw(json: &str) -> Raw {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn step(name: &'static str, cmd: &str, pivot: bool) -> Ask {
+        Ask::Step {
+            name,
+            origin: None,
+            cmd: raw(cmd),
+            pivot,
+        }
+    }
+
+    fn child(name: &'static str, saga: &'static str, cmd: &str) -> Ask {
+        Ask::Child {
+            name,
+            origin: 0,
+            saga,
+            version: 2,
+            cmd: raw(cmd),
+        }
+    }
+
+    fn wait(name: &'static str, within: Option<Duration>) -> Ask {
+        Ask::Wait { name, within }
+    }
+
+    fn patch(name: &str) -> Ask {
+        let name = name.to_owned();
+        Ask::Patch { name }
+    }
+
+    const TIMER: Ask = Ask::Timer {
+        after: Duration::from_micros(1_500),
+    };
+    const STEP: &str = r#"{"step":{"op":3,"name":"pay","cmd":7}}"#;
+    const CHILD: &str =
+        r#"{"child":{"op":3,"name":"c","saga":"s","version":2,"key":"k/3","cmd":7}}"#;
+    const AT: &str = r#"{"timer":{"op":3,"at":1002}}"#;
+    const WAIT: &str = r#"{"wait":{"op":3,"name":"paid","until":1002}}"#;
+    const UNDO: &str = r#"{"undo_asked":{"op":3,"target":2}}"#;
+    const PATCH: &str = r#"{"patch":{"op":3,"name":"p"}}"#;
+
+    fn as_recorded() -> [(&'static str, Ask); 6] {
+        [
+            (STEP, step("pay", "7", false)),
+            (CHILD, child("c", "s", "7")),
+            (AT, TIMER),
+            (WAIT, wait("paid", Some(Duration::from_micros(1_500)))),
+            (UNDO, Ask::Undo { target: 2 }),
+            (PATCH, patch("p")),
+        ]
+    }
+
+    #[test]
+    fn what_is_asked_for_the_first_time_is_written_and_never_again() {
+        for (event, ask) in as_recorded() {
+            assert_eq!(asked(&[], ask), Ok(Some(event.to_owned())));
+        }
+        for (event, ask) in as_recorded() {
+            assert_eq!(asked(&[event], ask), Ok(None));
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_otherwise_than_recorded_does_not_fit() {
+        let otherwise = [
+            (STEP, step("charge", "7", false)),
+            (STEP, step("pay", "8", false)),
+            (STEP, step("pay", "7", true)),
+            (CHILD, child("d", "s", "7")),
+            (CHILD, child("c", "t", "7")),
+            (CHILD, child("c", "s", "8")),
+            (WAIT, wait("sent", None)),
+            (UNDO, Ask::Undo { target: 1 }),
+            (PATCH, patch("q")),
+        ];
+        let of_another_kind = as_recorded().into_iter().map(|(event, ask)| match event {
+            AT => (WAIT, ask),
+            _ => (AT, ask),
+        });
+        for (event, ask) in otherwise.into_iter().chain(of_another_kind) {
+            let why = asked(&[event], ask).unwrap_err();
+            assert!(why.contains("does not fit its journal"), "{event}: {why}");
+        }
+    }
+
+    #[test]
+    fn what_is_sent_is_at_most_so_long() {
+        assert!(asked(&[], step("pay", "12345678", false)).is_ok());
+        for ask in [
+            step("pay", "123456789", false),
+            child("c", "s", "123456789"),
+        ] {
+            let why = asked(&[], ask).unwrap_err();
+            assert!(why.contains("is 9 bytes, at most 8 are allowed"), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_wait_that_is_let_go_is_written_once() {
+        let unwait = r#"{"unwait":{"op":3}}"#;
+        assert_eq!(asked(&[], Ask::Unwait), Ok(Some(unwait.to_owned())));
+        assert_eq!(asked(&[unwait], Ask::Unwait), Ok(None));
+    }
+}

@@ -25,3 +25,31 @@ impl Tries {
         self.used_by(epoch) > self.used
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_owner_that_vanished_may_have_used_one_attempt_more() {
+        let tries = Tries {
+            used: 2,
+            epoch: 5,
+            ..Tries::default()
+        };
+        assert_eq!([4, 5, 6, 8].map(|epoch| tries.used_by(epoch)), [2, 2, 3, 5]);
+        assert_eq!([5, 6].map(|epoch| tries.lost_one(epoch)), [false, true]);
+    }
+
+    #[test]
+    fn an_owner_that_left_in_between_has_used_none() {
+        let tries = Tries {
+            used: 2,
+            epoch: 5,
+            left: true,
+            tainted: false,
+        };
+        assert_eq!([5, 6, 7].map(|epoch| tries.used_by(epoch)), [2, 2, 3]);
+        assert_eq!([6, 7].map(|epoch| tries.lost_one(epoch)), [false, true]);
+    }
+}
