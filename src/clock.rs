@@ -88,3 +88,17 @@ pub(crate) fn instant_of(nanos: u64) -> Option<Instant> {
 
 /// No instant.
 pub(crate) const NEVER: u64 = u64::MAX;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_instant_is_not_taken_for_none() {
+        let late = EPOCH.checked_add(Duration::from_secs(700 * 365 * 86_400));
+        assert_eq!(nanos_of(late.unwrap()), NEVER - 1);
+        assert_eq!(instant_of(NEVER), None);
+        let soon = *EPOCH + Duration::from_nanos(7);
+        assert_eq!((nanos_of(soon), instant_of(7)), (7, Some(soon)));
+    }
+}

@@ -147,6 +147,17 @@ mod tests {
     }
 
     #[test]
+    fn a_probe_is_slow_that_took_longer_than_the_limit() {
+        let slow = |took: u64| {
+            let mut probes = Probes::new(1, 100);
+            let probe = probes.admit(5).unwrap();
+            let answers = probes.settle(probe, OK, Some(10), 5 + took);
+            answers.unwrap().unwrap().slow_calls
+        };
+        assert_eq!([0, 10, 11, 99].map(slow), [0, 0, 1, 1]);
+    }
+
+    #[test]
     fn a_slot_is_given_up_when_its_lease_is_over_and_not_before() {
         let mut probes = Probes::new(1, 100);
         let hung = probes.admit(5).unwrap();
