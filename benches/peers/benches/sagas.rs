@@ -51,6 +51,9 @@ const COMMAND: &str = "cargo bench --manifest-path benches/peers/Cargo.toml --be
 
 /// The three parts, a process each, so that none begins with another's memory.
 fn all(quick: bool, write: bool) -> Result<(), Error> {
+    if quick && write {
+        return Err("a document holds whole rounds and all peers: not --quick with --write".into());
+    }
     let versions = format!(
         "{}; {}",
         machine::versions("peers", &["seawall", "rusqlite", "libsqlite3-sys"]),
