@@ -61,8 +61,8 @@ use crate::{Class, Classify, Inspect, Replay};
 
 /// `Ok` is a success, `Err` a failure that may pass.
 ///
-/// It is transient, or failed for good where the request must not be sent again. Every request may
-/// be repeated.
+/// Every request may be repeated; what [`run_once`](crate::Pipeline::run_once) was given is not, and
+/// its retry tells [`NotRepeatable`](crate::event::GaveUp::NotRepeatable).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standard;
 

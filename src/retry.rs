@@ -35,8 +35,10 @@
 //! - When another attempt would be in order and is not made, the last answer comes back at once,
 //!   and the observer hears [`GaveUp`](crate::Event::GaveUp): `NotRepeatable`, `Attempts` (or the
 //!   end of a [`from_iter`](Backoff::from_iter)), `Deadline` (the wait does not fit into
-//!   [`max_elapsed`](RetryConfig::max_elapsed) or a timeout outside), or `Budget`. They are looked
-//!   at in this order, so nothing is drawn for an attempt that could not be made.
+//!   [`max_elapsed`](RetryConfig::max_elapsed)) or `Budget`, looked at in this order. Then come the
+//!   timeouts outside: where the wait does not fit into one of them, it is `Deadline` too, and what
+//!   was drawn from the budget comes back. An answer that stops by its class is told by that alone
+//!   ([`AttemptEnded`](crate::Event::AttemptEnded)).
 //! - An answer that is superseded is dropped before the wait for the next attempt begins.
 //! - A call that succeeds at once costs a comparison. A budget adds an atomic addition, and under
 //!   light traffic a lock and a reading of the clock; a limit of elapsed time adds that reading.

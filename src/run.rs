@@ -21,8 +21,9 @@
 //! ```
 //!
 //! Parts: `plan` (what is driven), `walk` and `deadline` (where an attempt stands; pure), `lane`
-//! (one attempt after another), `race` (several at once), `timer`.
+//! (one attempt after another), `race` (several at once), `ending` (losers, drops), `timer`.
 pub(crate) mod deadline;
+mod ending;
 pub(crate) mod lane;
 pub(crate) mod plan;
 pub(crate) mod race;
@@ -33,10 +34,11 @@ pub(crate) mod walk;
 use crate::clock::instant_of;
 use crate::policy::Call;
 use crate::{Classify, Error, Operation, Target};
-use lane::{Desk, Held, Lane, REPEATS_PER_POLL, Step, poll_lane, straight};
+use ending::{abandon, no_timer};
+use lane::{Desk, Lane, REPEATS_PER_POLL, Step, TicketsOf, poll_lane, straight};
 use pin_project::{pin_project, pinned_drop};
 use plan::Plan;
-use race::{Cold, Contest, abandon, at_hedge, launch_if_due, next_wake, no_timer, poll_race};
+use race::{Cold, Contest, at_hedge, launch_if_due, next_wake, poll_race};
 use std::{
     marker::PhantomData,
     pin::Pin,
@@ -64,7 +66,7 @@ where
     started: u32,
     race: Contest<H, O>,
     #[pin]
-    first: Lane<Held<H>, O::Future>,
+    first: Lane<TicketsOf<H>, O::Future>,
     #[pin]
     timer: Timer,
     target: PhantomData<fn() -> M>,
@@ -143,7 +145,7 @@ where
 /// Everything but the straight way: refusals, waits, timers, races.
 #[inline(never)]
 fn poll_slow<H, O>(
-    mut first: Pin<&mut Lane<Held<H>, O::Future>>,
+    mut first: Pin<&mut Lane<TicketsOf<H>, O::Future>>,
     race: &mut Contest<H, O>,
     mut timer: Pin<&mut Timer>,
     cx: &mut Context<'_>,

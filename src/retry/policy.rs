@@ -84,7 +84,7 @@ impl Retry {
     }
 
     #[cold]
-    fn after(&self, ticket: Ticket, outcome: &Outcome<'_>, call: &Call<'_>) -> Exit {
+    fn judge(&self, ticket: Ticket, outcome: &Outcome<'_>, call: &Call<'_>) -> Exit {
         if let Outcome::Unused = outcome {
             self.refund(ticket);
             return Exit::Pass;
@@ -96,7 +96,7 @@ impl Retry {
         if verdict == Verdict::Stop {
             return Exit::Pass;
         }
-        match self.next(ticket, verdict, call) {
+        match self.another(ticket, verdict, call) {
             Ok((ticket, after)) => Exit::Again { ticket, after },
             Err(why) => {
                 let policy = self.name;
@@ -107,7 +107,7 @@ impl Retry {
     }
 
     /// The budget comes last: nothing is drawn for an attempt that cannot be made.
-    fn next(
+    fn another(
         &self,
         ticket: Ticket,
         verdict: Verdict,
@@ -200,7 +200,7 @@ impl Policy for Retry {
         if let Outcome::Answered(Class::Success) = outcome {
             return Exit::Pass;
         }
-        self.after(ticket, outcome, call)
+        self.judge(ticket, outcome, call)
     }
 
     fn role(&self) -> Role {

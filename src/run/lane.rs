@@ -11,7 +11,7 @@ use std::{
     task::{Context, Poll},
 };
 
-pub(crate) type Held<H> = <<H as Plan>::Stack as Stack>::Tickets;
+pub(crate) type TicketsOf<H> = <<H as Plan>::Stack as Stack>::Tickets;
 
 /// A result that has come out of a lane, and how.
 pub(crate) type End<O> = (
@@ -89,7 +89,7 @@ pub(crate) const REPEATS_PER_POLL: u32 = 32;
 /// The way of a call to which nothing happens: in, poll, out. The result moves nowhere else.
 #[inline(always)]
 pub(crate) fn straight<H, O>(
-    lane: Pin<&mut Lane<Held<H>, O::Future>>,
+    lane: Pin<&mut Lane<TicketsOf<H>, O::Future>>,
     cx: &mut Context<'_>,
     plan: &H,
     op: &mut O,
@@ -112,7 +112,7 @@ where
             Inward::Park => return Step::Pending,
             Inward::Refused(r) => {
                 if !track.holds_nothing() || plan.is_observed() {
-                    call.set_may_repeat(may_repeat(op, false));
+                    call.set_may_repeat(unanswered_may_repeat(op, false));
                     let told = r.after(*started);
                     if turn_outward(stack, track, &told, How::Rejected, call) {
                         return Step::Asleep;
@@ -160,7 +160,7 @@ where
 }
 
 /// Whether an attempt that ended without an answer may be followed by another.
-pub(crate) fn may_repeat<O: Operation>(op: &O, sent: bool) -> bool {
+pub(crate) fn unanswered_may_repeat<O: Operation>(op: &O, sent: bool) -> bool {
     op.can_repeat()
         && match op.replay() {
             Replay::Always => true,
@@ -191,7 +191,7 @@ fn turn_outward<S: Stack>(
 /// Ready: the lane has walked out, or to the hedge. `step`: what has been done in this poll
 /// already.
 pub(crate) fn poll_lane<H, O>(
-    mut lane: Pin<&mut Lane<Held<H>, O::Future>>,
+    mut lane: Pin<&mut Lane<TicketsOf<H>, O::Future>>,
     cx: &mut Context<'_>,
     desk: &mut Desk<'_, H, O>,
     fired: bool,
@@ -241,7 +241,7 @@ where
                 Woken::Park => return Poll::Pending,
                 Woken::Go => continue,
                 Woken::Refused(r) => {
-                    call.set_may_repeat(may_repeat(desk.op, false));
+                    call.set_may_repeat(unanswered_may_repeat(desk.op, false));
                     (r, How::Rejected)
                 }
                 Woken::Cut(frame, r) => {
@@ -262,7 +262,7 @@ where
 /// settled.
 #[cold]
 fn cut<H: Plan, O: Operation>(
-    track: &mut Track<Held<H>>,
+    track: &mut Track<TicketsOf<H>>,
     attempt: Pin<&mut Option<O::Future>>,
     frame: usize,
     desk: &mut Desk<'_, H, O>,
@@ -275,7 +275,8 @@ fn cut<H: Plan, O: Operation>(
         Outcome::Cancelled
     };
     track.settle(desk.plan.stack(), frame + 1, &outcome, desk.call);
-    desk.call.set_may_repeat(may_repeat(desk.op, sent));
+    desk.call
+        .set_may_repeat(unanswered_may_repeat(desk.op, sent));
     if running {
         How::TimedOut
     } else {

@@ -1,22 +1,22 @@
-//! More than one lane: all of this runs only when a hedge has fired, or a call is dropped half-way.
+//! More than one lane: all of this runs only when a hedge has fired.
 use crate::policy::{Call, Outcome, Policy};
+use crate::run::ending::stop;
 use crate::run::lane::{
-    Desk, End, Held, How, Lane, REPEATS_PER_POLL, may_repeat, poll_lane, retire,
+    Desk, End, How, Lane, REPEATS_PER_POLL, TicketsOf, poll_lane, unanswered_may_repeat,
 };
 use crate::run::plan::{Plan, Stack};
 use crate::run::tickets;
 use crate::run::walk::{Phase, Woken};
-use crate::{Class, Classify, Error, Event, Operation, Reason, Rejected};
+use crate::{Class, Classify, Error, Event, Operation};
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::Pin,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
-pub(crate) type Contest<H, O> = Cold<Race<Held<H>, <O as Operation>::Future, End<O>>>;
+pub(crate) type Contest<H, O> = Cold<Race<TicketsOf<H>, <O as Operation>::Future, End<O>>>;
 
 /// A lane beside the first.
-type Extra<A, F> = Pin<Box<Lane<A, F>>>;
+pub(super) type Extra<A, F> = Pin<Box<Lane<A, F>>>;
 
 pub(crate) struct Race<A, F, R> {
     /// The lanes beside the first.
@@ -61,7 +61,7 @@ pub(crate) fn next_wake<A: tickets::Held, F, R>(
 /// One more lane beside those under way, if the hedge says so.
 #[cold]
 fn launch<H: Plan, O: Operation>(
-    first: Pin<&mut Lane<Held<H>, O::Future>>,
+    first: Pin<&mut Lane<TicketsOf<H>, O::Future>>,
     race: &mut Contest<H, O>,
     desk: &mut Desk<'_, H, O>,
 ) -> bool {
@@ -94,13 +94,14 @@ fn launch<H: Plan, O: Operation>(
 /// A lane for a hedge whose time has come.
 #[cold]
 pub(crate) fn launch_if_due<H: Plan, O: Operation>(
-    first: Pin<&mut Lane<Held<H>, O::Future>>,
+    first: Pin<&mut Lane<TicketsOf<H>, O::Future>>,
     race: &mut Contest<H, O>,
     desk: &mut Desk<'_, H, O>,
 ) {
     if first.track.hedge_due(desk.call) {
         // The attempt that is out may have arrived.
-        desk.call.set_may_repeat(may_repeat(desk.op, true));
+        desk.call
+            .set_may_repeat(unanswered_may_repeat(desk.op, true));
         launch(first, race, desk);
     }
 }
@@ -108,7 +109,7 @@ pub(crate) fn launch_if_due<H: Plan, O: Operation>(
 /// Every lane is over, or one has won. `None`: there is more to run.
 #[cold]
 pub(crate) fn at_hedge<H: Plan, O: Operation>(
-    mut first: Pin<&mut Lane<Held<H>, O::Future>>,
+    mut first: Pin<&mut Lane<TicketsOf<H>, O::Future>>,
     race: &mut Contest<H, O>,
     end: End<O>,
     desk: &mut Desk<'_, H, O>,
@@ -170,7 +171,7 @@ fn holds_off<T>(end: &(T, How)) -> bool {
 /// Ready: a lane has won, or none is left.
 #[inline(never)]
 pub(crate) fn poll_race<H, O>(
-    mut first: Pin<&mut Lane<Held<H>, O::Future>>,
+    mut first: Pin<&mut Lane<TicketsOf<H>, O::Future>>,
     contest: &mut Contest<H, O>,
     cx: &mut Context<'_>,
     desk: &mut Desk<'_, H, O>,
@@ -244,7 +245,7 @@ where
 /// each.
 #[cold]
 fn cut_race<H: Plan, O: Operation>(
-    mut first: Pin<&mut Lane<Held<H>, O::Future>>,
+    mut first: Pin<&mut Lane<TicketsOf<H>, O::Future>>,
     contest: &mut Contest<H, O>,
     desk: &mut Desk<'_, H, O>,
 ) -> Option<End<O>> {
@@ -256,105 +257,11 @@ fn cut_race<H: Plan, O: Operation>(
     if let Woken::Cut(frame, r) = track.expired_in(around, desk.plan.stack(), running, desk.call) {
         let sent = stop(first, &mut race.lanes, desk, true);
         desk.call
-            .set_may_repeat(race.repeatable && may_repeat(desk.op, sent));
+            .set_may_repeat(race.repeatable && unanswered_may_repeat(desk.op, sent));
         return Some((Err(Error::Rejected(r)), How::Outside { frame, running }));
     }
     for lane in &mut race.lanes {
         lane.as_mut().project().track.adopt(track, desk.call);
     }
     None
-}
-
-/// Drops every attempt and settles every lane down to the hedge, latest first: losers end before
-/// the winner is heard of. Tells whether an attempt had reached the dependency.
-fn stop<H: Plan, O: Operation>(
-    first: Pin<&mut Lane<Held<H>, O::Future>>,
-    lanes: &mut [Extra<Held<H>, O::Future>],
-    desk: &mut Desk<'_, H, O>,
-    timed_out: bool,
-) -> bool {
-    let mut sent = false;
-    for lane in lanes.iter_mut().rev().map(Pin::as_mut).chain([first]) {
-        let lane = lane.project();
-        sent |= retire::<O>(lane.attempt, desk.started);
-        let floor = lane.track.floor();
-        // A lane that waited has asked nothing of the dependency.
-        let outcome = if timed_out && lane.track.phase == Phase::Running {
-            Outcome::TimedOut
-        } else {
-            Outcome::Cancelled
-        };
-        lane.track
-            .settle(desk.plan.stack(), floor, &outcome, desk.call);
-    }
-    sent
-}
-
-/// The call has to wait and nothing can wake it: it ends here, with nobody to blame.
-#[cold]
-pub(crate) fn no_timer<H: Plan, O: Operation>(
-    mut first: Pin<&mut Lane<Held<H>, O::Future>>,
-    race: &mut Contest<H, O>,
-    desk: &mut Desk<'_, H, O>,
-) -> Rejected {
-    let lanes = match &mut race.0 {
-        Some(race) => &mut race.lanes[..],
-        None => &mut [],
-    };
-    stop(first.as_mut(), lanes, desk, false);
-    race.0 = None;
-    first
-        .project()
-        .track
-        .settle(desk.plan.stack(), 0, &Outcome::Cancelled, desk.call);
-    let mut r = Rejected::new(desk.plan.name(), Reason::NoTimer);
-    r.started = *desk.started;
-    desk.call.emit(Event::Rejected(&r));
-    r
-}
-
-/// Dropped half-way, or unwinding.
-#[cold]
-pub(crate) fn abandon<H: Plan, F, R>(
-    plan: &H,
-    race: &mut Cold<Race<Held<H>, F, R>>,
-    mut first: Pin<&mut Lane<Held<H>, F>>,
-) {
-    let call = Call::new(Waker::noop(), plan);
-    let fate = |panicked: bool| {
-        if panicked {
-            Outcome::Panicked
-        } else {
-            Outcome::Cancelled
-        }
-    };
-    let mut panicked = false;
-    let mut thrown = None;
-    let mut end = |lane: Pin<&mut Lane<Held<H>, F>>| {
-        let mut lane = lane.project();
-        // The tickets are owed their end even where dropping the attempt panics.
-        let dropped = catch_unwind(AssertUnwindSafe(|| lane.attempt.set(None)));
-        thrown = thrown.take().or(dropped.err());
-        panicked |= lane.track.polling;
-        let floor = lane.track.floor();
-        lane.track
-            .settle(plan.stack(), floor, &fate(lane.track.polling), &call);
-    };
-    for lane in race
-        .0
-        .iter_mut()
-        .flat_map(|race| race.lanes.iter_mut().rev())
-    {
-        end(lane.as_mut());
-    }
-    end(first.as_mut());
-    first
-        .project()
-        .track
-        .settle(plan.stack(), 0, &fate(panicked), &call);
-    if let Some(thrown) = thrown
-        && !std::thread::panicking()
-    {
-        resume_unwind(thrown);
-    }
 }

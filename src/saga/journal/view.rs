@@ -316,20 +316,25 @@ impl View {
     ///
     /// Those without an outcome, then those settled last. Never a clean one.
     pub fn to_undo(&self) -> Vec<u32> {
-        let left = self.left.iter().map(|(_, op)| *op);
-        match mutant("undone_in_forward_order") {
-            true => left.collect(),
-            false => left.rev().collect(),
-        }
+        self.left_to_undo().collect()
     }
 
     /// The first of them.
     pub(crate) fn next_to_undo(&self) -> Option<u32> {
-        let next = match mutant("undone_in_forward_order") {
-            true => self.left.first(),
-            false => self.left.last(),
+        self.left_to_undo().next()
+    }
+
+    fn left_to_undo(&self) -> impl Iterator<Item = u32> {
+        let mut left = self.left.iter();
+        let forward = mutant("undone_in_forward_order");
+        let next = move || {
+            if forward {
+                left.next()
+            } else {
+                left.next_back()
+            }
         };
-        next.map(|(_, op)| *op)
+        std::iter::from_fn(next).map(|(_, op)| *op)
     }
 
     fn open(
