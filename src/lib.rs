@@ -39,6 +39,9 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Errors wrapped on their way up still tell: [`Rejected::within`] finds the refusal in any error, and
+//! [`retry_after`](Rejected::retry_after) says when to come back.
+//!
 //! The same pipeline guards a service: `ServiceBuilder::new().layer(payments.layer())`, see
 //! [`service`].
 //!
@@ -108,12 +111,15 @@
 //!
 //! *Breaker.* Half-open lets exactly N probes out and decides by the rate over all of them, not by
 //! the first. A probe that never ends gives its slot up after a lease. "Too many requests" (429,
-//! `RESOURCE_EXHAUSTED`) says "slow down", not "broken": it counts as neither, and fails a probe.
+//! `RESOURCE_EXHAUSTED`) says "slow down", not "broken": it counts as neither, and fails a probe. So
+//! does 503 with `Retry-After`, where the request may be repeated.
 //!
-//! *Repeating.* Whether a request may be sent twice is decided from the request, before it is sent.
-//! A POST is repeated only with an idempotency key, or when it was provably not applied.
-//! `Retry-After` counts on 429 and 503, in seconds or as a date; where it is longer than the time
-//! left, the call gives up now. gRPC's pushback is exact, and an unreadable one means stop.
+//! *Repeating.* In a layer with a dialect that reads requests, the request decides before it is sent
+//! whether it may be sent twice: a POST only with an idempotency key, or when it was provably not
+//! applied. Around a closure nobody sees a request: `run` is your promise that repeating is safe,
+//! `run_once` is for the rest. `Retry-After` counts on 429 and 503, in seconds or as a date, up to
+//! the longest that the retry allows (60 s); where it is longer than the time left, the call gives up
+//! now. gRPC's pushback is exact, and an unreadable one means stop.
 //!
 //! *Budgets and hedges.* Each first attempt pays into a budget; when it is empty, the original error
 //! comes back at once. The losers of a race are dropped before the winner is returned, and count as

@@ -268,7 +268,8 @@ macro_rules! single {
 
             /// Guards a service with this policy alone.
             ///
-            /// Each further attempt sends a clone of the request.
+            /// Each further attempt sends a clone of the request, whatever it asks for: to let requests
+            /// say whether they may be repeated, put it into a pipeline with a dialect that reads them.
             pub fn layer(
                 &self,
             ) -> crate::GuardLayer<crate::dialect::Standard, crate::Flat, crate::service::CloneRequest, Self> {

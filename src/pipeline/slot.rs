@@ -1,6 +1,6 @@
 //! How a list reaches its policies: built-ins are called directly, everything else through the
-//! trait object. The same contract, a fifth less time for a stack of five. Nothing outside this
-//! file knows a policy by name.
+//! trait object. The same contract, a fifth less time for a stack of five. Nothing but this
+//! file and `advice.rs` knows a policy by name.
 use crate::policy::{Call, Enter, Exit, Outcome, Policy, Role, Ticket};
 use crate::run::tickets::Held;
 use crate::run::walk::{Admitted, Track};

@@ -345,17 +345,18 @@ pub enum StuckKind {
     /// Other code: a misfit with the journal, a name or version that is not registered. Goes on by
     /// itself when an engine with fitting code starts.
     Code,
-    /// A step past the pivot, or the pivot itself, failed.
+    /// A step past the pivot, or the pivot itself, failed: retry, once it can succeed.
     Forward,
-    /// A compensation failed.
+    /// A compensation failed: retry, or skip it once it is undone by hand.
     Backward,
-    /// A step whose outcome nobody can tell.
+    /// A step whose outcome nobody can tell: look at the participant, then settle it.
     Unknown,
-    /// The saga's own code panicked, or awaited what is not its own.
+    /// The saga's own code panicked, or awaited what is not its own: start an engine with mended
+    /// code and retry, or abort.
     Saga,
-    /// It brought its process down again and again.
+    /// It brought its process down again and again: retry once the code is mended, or abort.
     Crashes,
-    /// A journal row cannot be read.
+    /// A journal row cannot be read: restore the file, or end the saga by force.
     Damage,
 }
 
