@@ -173,6 +173,7 @@ mod schedules;
 pub mod service;
 mod sync;
 pub mod timeout;
+mod unwind;
 pub mod value;
 
 pub use bulkhead::Bulkhead;

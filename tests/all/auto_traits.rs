@@ -22,6 +22,7 @@ macro_rules! row {
             const SYNC: bool = false;
             const UNPIN: bool = false;
             const UNWIND: bool = false;
+            const SHARED: bool = false;
         }
         impl<T: ?Sized> Else for Ask<T> {}
         #[allow(dead_code)]
@@ -40,17 +41,22 @@ macro_rules! row {
         impl<T: ?Sized + panic::UnwindSafe> Ask<T> {
             const UNWIND: bool = true;
         }
+        #[allow(dead_code)]
+        impl<T: ?Sized + panic::RefUnwindSafe> Ask<T> {
+            const SHARED: bool = true;
+        }
         let has = [
             ("Send", <Ask<$type>>::SEND),
             ("Sync", <Ask<$type>>::SYNC),
             ("Unpin", <Ask<$type>>::UNPIN),
             ("UnwindSafe", <Ask<$type>>::UNWIND),
+            ("RefUnwindSafe", <Ask<$type>>::SHARED),
         ];
         let has = has.map(|(name, has)| if has { name } else { "-" });
         let name = stringify!($type).replace(" <", "<");
         format!(
-            "{name:52} {:5} {:5} {:6} {}\n",
-            has[0], has[1], has[2], has[3]
+            "{name:52} {:5} {:5} {:6} {:11} {}\n",
+            has[0], has[1], has[2], has[3], has[4]
         )
     }};
 }

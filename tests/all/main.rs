@@ -33,5 +33,6 @@ mod sqlite_store;
 mod support;
 mod tower_surface;
 mod unruly;
+mod unwind;
 mod users;
 mod value;
