@@ -41,17 +41,19 @@
 //! # }).unwrap();
 //! ```
 mod abort;
+mod context;
 mod op;
 mod shared;
 mod waker;
 
 pub(crate) use abort::Given;
 pub use abort::{Abort, StepFailed};
+pub use context::Context;
 pub use op::{Numbered, Op, OpId, Raced};
 pub(crate) use shared::{Ask, Delivered, Shared};
 pub(crate) use waker::TurnWaker;
 
-use super::step::{ListedIn, Payload, Step, StepRef, StepSet};
+use super::step::{Payload, StepRef, StepSet, unencodable};
 use op::Decode;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::to_raw_value;
@@ -218,9 +220,12 @@ impl Flow {
                 cmd,
                 pivot,
             },
-            Err(e) => Ask::Unusable(format!(
-                "the command of step `{name}` cannot be encoded: {e}"
-            )),
+            Err(e) => {
+                let why = unencodable(args, &e);
+                Ask::Unusable(format!(
+                    "the command of step `{name}` cannot be encoded: {why}"
+                ))
+            }
         };
         Op::new(&self.shared, ask, name, Decode::step())
     }
@@ -254,9 +259,12 @@ impl Flow {
                     cmd,
                 }
             }
-            Err(e) => Ask::Unusable(format!(
-                "the input of child `{name}` cannot be encoded: {e}"
-            )),
+            Err(e) => {
+                let why = unencodable(&input, &e);
+                Ask::Unusable(format!(
+                    "the input of child `{name}` cannot be encoded: {why}"
+                ))
+            }
         };
         Op::new(&self.shared, ask, name, Decode::step())
     }
@@ -379,7 +387,12 @@ impl Flow {
     pub fn continue_as<T>(&self, input: impl Serialize) -> Result<T, Abort> {
         Err(match to_raw_value(&input) {
             Ok(input) => Abort(Given::Continue(input)),
-            Err(e) => Abort::new(format!("the input to continue with cannot be encoded: {e}")),
+            Err(e) => {
+                let why = unencodable(&input, &e);
+                Abort::new(format!(
+                    "the input to continue with cannot be encoded: {why}"
+                ))
+            }
         })
     }
 
@@ -392,58 +405,5 @@ impl Flow {
 impl fmt::Debug for Flow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Flow({:?})", self.shared.key)
-    }
-}
-
-/// The hand of a [`Saga`]'s code on its engine: [`Flow`], and the steps that the saga lists.
-pub struct Context<App, S> {
-    flow: Flow,
-    types: PhantomData<fn() -> (App, S)>,
-}
-
-impl<App, S> Context<App, S> {
-    pub(crate) fn new(flow: Flow) -> Self {
-        Context {
-            flow,
-            types: PhantomData,
-        }
-    }
-}
-
-impl<App: Send + Sync + 'static, S: Saga<App>> Context<App, S> {
-    /// Runs a step, see [`Flow::call`].
-    ///
-    /// # Errors
-    /// As [`Flow::call`].
-    ///
-    /// # Cancel safety
-    /// As [`Flow::call`].
-    pub fn step<C, I>(&self, step: C) -> Op<Result<C::Output, StepFailed>>
-    where
-        C: Step<App> + ListedIn<S::Steps, I>,
-    {
-        self.flow.step_op(C::NAME, None, &step, false)
-    }
-
-    /// Runs the step that is the point of no return, see [`Flow::pivot`].
-    ///
-    /// # Errors
-    /// As [`Flow::pivot`].
-    ///
-    /// # Cancel safety
-    /// As [`Flow::call`].
-    pub fn pivot<C, I>(&self, step: C) -> Op<Result<C::Output, StepFailed>>
-    where
-        C: Step<App> + ListedIn<S::Steps, I>,
-    {
-        self.flow.step_op(C::NAME, None, &step, true)
-    }
-}
-
-impl<App, S> std::ops::Deref for Context<App, S> {
-    type Target = Flow;
-
-    fn deref(&self) -> &Flow {
-        &self.flow
     }
 }

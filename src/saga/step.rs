@@ -49,6 +49,7 @@ mod listed;
 mod payload;
 mod retry;
 mod service;
+mod unfit;
 
 pub use super::outcome::Outcome;
 pub use context::StepContext;
@@ -61,6 +62,7 @@ pub use payload::Payload;
 pub use retry::{OnUnknown, StepRetry};
 pub use service::StepCall;
 pub(crate) use service::run_service;
+pub(crate) use unfit::{undecodable, unencodable};
 
 use std::{fmt, future::Future, marker::PhantomData, sync::Arc};
 
@@ -148,6 +150,10 @@ pub enum Verdict<T> {
     Applied(T),
     /// No attempt under this key was applied, nor will be.
     NotApplied,
+    /// It has not seen the key so far, and an attempt may still be on its way. The step stays in doubt and
+    /// is sent again under the same key, as long as it has attempts; in the end it is given up as unknown,
+    /// and undone. The participant must take a repeated key as the same call (P1).
+    NotSeen,
     /// It cannot tell, or cannot be asked. It is asked again after the backoff; in the end the saga
     /// is parked for an operator.
     CannotTell,

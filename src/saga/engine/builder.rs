@@ -15,7 +15,10 @@ use crate::{
     saga::{
         flow::{Abort, ChildRef, Context, Flow, Saga, SagaRef},
         journal::Raw,
-        step::{Failure, Outcome, Payload, StepContext, StepSet as _, StepSink, Steps, same},
+        step::{
+            Failure, Outcome, Payload, StepContext, StepSet as _, StepSink, Steps, same,
+            undecodable, unencodable,
+        },
         store::{Owner, Store, StoreError},
     },
 };
@@ -395,13 +398,14 @@ impl<App: Send + Sync + 'static> Builder<App> {
 }
 
 fn decode<T: DeserializeOwned>(raw: &RawValue) -> Result<T, String> {
-    serde_json::from_str(raw.get()).map_err(|e| e.to_string())
+    serde_json::from_str(raw.get()).map_err(|e| undecodable::<T>(&e))
 }
 
 fn encode<T: Serialize>(end: Result<T, Abort>) -> super::turns::Ended {
     end.map_err(|abort| abort.0).and_then(|out| {
         to_raw_value(&out).map_err(|e| {
-            let why = format!("the saga's output cannot be encoded: {e}");
+            let why = unencodable(&out, &e);
+            let why = format!("the saga's output cannot be encoded: {why}");
             crate::saga::flow::Given::Up(why)
         })
     })

@@ -96,7 +96,7 @@ pub(super) async fn run(d: &mut Drive, journal: Vec<Event>, stuck: bool) -> Resu
     let code = match made {
         Ok(Ok(code)) => code,
         Ok(Err(why)) => {
-            let why = format!("the input cannot be decoded: {why}");
+            let why = format!("the input cannot be decoded {why}");
             return Err(d.park(Park::new(StuckKind::Code, why)).await);
         }
         Err(panic) => {

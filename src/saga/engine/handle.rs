@@ -5,6 +5,7 @@ use super::{
 };
 use crate::saga::{
     journal::{Event, Phase, Raw, Reading, StuckKind, View},
+    step::undecodable,
     store::{SagaId, StoreError},
 };
 use serde::de::DeserializeOwned;
@@ -56,7 +57,7 @@ pub enum SagaError {
         note: String,
     },
     /// It completed, and its output is not of this type.
-    #[error("the saga completed, but its output cannot be decoded: {0}")]
+    #[error("the saga completed, but its output cannot be decoded {0}")]
     Decode(String),
     /// It is not known: the saga goes on when the store is opened anew.
     #[error("the saga's end is not known yet: {0}")]
@@ -204,9 +205,8 @@ impl<Out: DeserializeOwned> Handle<Out> {
     /// Dropping it changes nothing.
     pub async fn outcome(&mut self) -> Result<Out, SagaError> {
         match self.end().await? {
-            End::Finished(out) => {
-                serde_json::from_str(out.get()).map_err(|e| SagaError::Decode(e.to_string()))
-            }
+            End::Finished(out) => serde_json::from_str(out.get())
+                .map_err(|e| SagaError::Decode(undecodable::<Out>(&e))),
             End::Compensated { reason } => Err(SagaError::Compensated { reason }),
             End::Exceptions { reason, exceptions } => {
                 Err(SagaError::CompensatedWithExceptions { reason, exceptions })

@@ -1,5 +1,5 @@
 use super::{Signal, StepFailed};
-use crate::saga::{journal::Raw, mutant::mutant};
+use crate::saga::{journal::Raw, mutant::mutant, step::undecodable};
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use std::{
@@ -47,8 +47,8 @@ pub(crate) enum Ask {
     Unusable(String),
 }
 
-/// What an operation came to.
-#[derive(Debug)]
+/// What an operation came to. It has payloads in it, which only tests may print.
+#[cfg_attr(test, derive(Debug))]
 pub(crate) enum Delivered {
     Done(Raw),
     Failed { clean: bool, error: String },
@@ -56,6 +56,20 @@ pub(crate) enum Delivered {
     Signal(Raw),
     TimedOut,
     Undone,
+}
+
+impl Delivered {
+    /// Its kind, for what may be read by anybody.
+    fn kind(&self) -> &'static str {
+        match self {
+            Delivered::Done(_) => "an output",
+            Delivered::Failed { .. } => "a failure",
+            Delivered::Fired => "the time of a timer",
+            Delivered::Signal(_) => "a signal",
+            Delivered::TimedOut => "the end of a wait",
+            Delivered::Undone => "an undo",
+        }
+    }
 }
 
 enum Slot {
@@ -232,22 +246,23 @@ pub(super) fn step<T: DeserializeOwned>(
     delivered: Delivered,
 ) -> Result<Result<T, StepFailed>, String> {
     match delivered {
-        Delivered::Done(out) => serde_json::from_str(out.get())
-            .map(Ok)
-            .map_err(|e| format!("the output of `{name}` cannot be decoded: {e}")),
+        Delivered::Done(out) => serde_json::from_str(out.get()).map(Ok).map_err(|e| {
+            let why = undecodable::<T>(&e);
+            format!("the output of `{name}` cannot be decoded {why}")
+        }),
         Delivered::Failed { clean, error } => {
             let step = name.to_owned();
             Ok(Err(StepFailed { step, clean, error }))
         }
-        other => Err(format!("`{name}` came to {other:?}")),
+        other => Err(format!("`{name}` came to {}", other.kind())),
     }
 }
 
 pub(super) fn signal<M: Signal>(name: &'static str, delivered: Delivered) -> Result<M, String> {
     match delivered {
         Delivered::Signal(body) => serde_json::from_str(body.get())
-            .map_err(|e| format!("signal `{name}` cannot be decoded: {e}")),
-        other => Err(format!("the wait for `{name}` came to {other:?}")),
+            .map_err(|e| format!("signal `{name}` cannot be decoded {}", undecodable::<M>(&e))),
+        other => Err(format!("the wait for `{name}` came to {}", other.kind())),
     }
 }
 

@@ -1,4 +1,6 @@
-use super::{Failure, Outcome, Payload, Step, StepContext, StepRetry, Verdict};
+use super::{
+    Failure, Outcome, Payload, Step, StepContext, StepRetry, Verdict, undecodable, unencodable,
+};
 use crate::saga::{journal::Raw, store::BoxFuture};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::{RawValue, to_raw_value};
@@ -31,12 +33,16 @@ pub(crate) type Ran = Result<Raw, Failure>;
 pub(crate) type Misfit<T> = Result<T, String>;
 
 fn decode<T: DeserializeOwned>(what: &str, raw: &RawValue) -> Misfit<T> {
-    serde_json::from_str(raw.get()).map_err(|e| format!("its {what} cannot be decoded: {e}"))
+    serde_json::from_str(raw.get())
+        .map_err(|e| format!("its {what} cannot be decoded {}", undecodable::<T>(&e)))
 }
 
 /// An output that cannot be kept, after the action has run: nobody can say any more what it was.
 fn encode<T: Serialize>(out: &T) -> Ran {
-    to_raw_value(out).map_err(|e| Failure::unknown(format!("the output cannot be encoded: {e}")))
+    to_raw_value(out).map_err(|e| {
+        let why = unencodable(out, &e);
+        Failure::unknown(format!("the output cannot be encoded: {why}"))
+    })
 }
 
 fn outcome<T: DeserializeOwned>(was: Option<&RawValue>) -> Misfit<Outcome<T>> {
@@ -50,6 +56,7 @@ fn verdict<T: Serialize>(verdict: Verdict<T>) -> Verdict<Raw> {
     match verdict {
         Verdict::Applied(out) => encode(&out).map_or(Verdict::CannotTell, Verdict::Applied),
         Verdict::NotApplied => Verdict::NotApplied,
+        Verdict::NotSeen => Verdict::NotSeen,
         Verdict::CannotTell => Verdict::CannotTell,
     }
 }

@@ -75,7 +75,7 @@ async fn a_step_settled_as_done_goes_on_with_the_output_given_by_hand() {
         .await
         .unwrap_err();
     let why = refused.to_string();
-    assert!(why.starts_with("operation 1 cannot be settled: step `b`: its output cannot be decoded: invalid type: string"), "{why}");
+    assert!(why.starts_with("operation 1 cannot be settled: step `b`: its output cannot be decoded as `u32`: a value does not fit, expected u32 (line 1, column 6)"), "{why}");
     assert!(
         why.ends_with("; give the output that the step answers with"),
         "{why}"
