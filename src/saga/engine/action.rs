@@ -76,6 +76,8 @@ pub(super) struct Action {
     pub(super) saga_name: Arc<str>,
     pub(super) saga_key: Arc<str>,
     pub(super) step_key: String,
+    /// Why the saga was given up, where it was.
+    pub(super) reason: Option<Arc<str>>,
     pub(super) op: u32,
     /// Attempts used.
     pub(super) used: u32,
@@ -93,7 +95,8 @@ const UNSAID: Duration = Duration::from_secs(1);
 
 impl Action {
     fn cx(&self, undo: bool, attempt: u32) -> StepContext {
-        StepContext::new(self.step_key.clone(), undo, self.saga_key.clone(), attempt)
+        let (step_key, saga_key) = (self.step_key.clone(), self.saga_key.clone());
+        StepContext::new(step_key, undo, saga_key, attempt, self.reason.clone())
     }
 
     fn misfit(&self, why: String) -> Settled {
@@ -177,8 +180,11 @@ impl Action {
                 if self.step.verifies() {
                     match self.ask(&retry, &error).await {
                         Some(settled) => return settled,
-                        // Not applied.
-                        None if kind == FailureKind::Refused => return self.failed(true, error),
+                        // Not applied; or not so far, and then it may be the answer to what is
+                        // still on its way.
+                        None if kind == FailureKind::Refused => {
+                            return self.failed(!self.tainted, error);
+                        }
                         None => {}
                     }
                 } else if kind == FailureKind::Refused {
@@ -243,7 +249,8 @@ impl Action {
         }))
     }
 
-    /// Asks the participant until it says something. `None`: not applied, the taint is gone.
+    /// Asks the participant until it says something. `None`: it is to be sent again; not applied, the
+    /// taint is gone as well.
     async fn ask(&mut self, retry: &StepRetry, error: &str) -> Option<Settled> {
         let mut asked = 0u32;
         loop {
@@ -262,6 +269,7 @@ impl Action {
                     self.tainted = false;
                     return None;
                 }
+                Ok(Ok(Verdict::NotSeen)) => return None,
                 Ok(Ok(Verdict::CannotTell) | Err(_)) => {}
             }
             if asked >= retry.attempts.max(1) {

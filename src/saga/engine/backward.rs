@@ -9,7 +9,7 @@ use super::{
     timer,
 };
 use crate::saga::{
-    journal::{Event, OpState, Raw, StuckKind},
+    journal::{Event, OpState, Phase, Raw, StuckKind},
     mutant::mutant,
     step::Steps,
     store::{Next, Status},
@@ -257,6 +257,7 @@ pub(super) fn action(
         saga_name: d.name.clone(),
         saga_key: d.key.clone(),
         step_key: format!("{step_keys}/{key}"),
+        reason: (d.view.phase == Phase::Backward).then(|| d.view.reason.as_str().into()),
         op,
         used,
         tainted,

@@ -18,11 +18,18 @@ struct Inner {
     step_key_len: usize,
     saga_key: Arc<str>,
     attempt: u32,
+    reason: Option<Arc<str>>,
     calls: AtomicU32,
 }
 
 impl StepContext {
-    pub(crate) fn new(step_key: String, undo: bool, saga_key: Arc<str>, attempt: u32) -> Self {
+    pub(crate) fn new(
+        step_key: String,
+        undo: bool,
+        saga_key: Arc<str>,
+        attempt: u32,
+        reason: Option<Arc<str>>,
+    ) -> Self {
         let step_key_len = step_key.len();
         let key = if undo { step_key + "/undo" } else { step_key };
         let calls = AtomicU32::new(0);
@@ -31,6 +38,7 @@ impl StepContext {
             step_key_len,
             saga_key,
             attempt,
+            reason,
             calls,
         }))
     }
@@ -65,6 +73,13 @@ impl StepContext {
     /// Which attempt this is; the first is 1. No restart lowers it.
     pub fn attempt(&self) -> u32 {
         self.0.attempt
+    }
+
+    /// In a compensation, why the saga was given up: what a refund's own `reason` wants to know. `None`
+    /// in an action, and in an [`undo`](super::super::Flow::undo) that the saga has asked for itself. It has
+    /// in it what a step's error said, or an operator's note.
+    pub fn undo_reason(&self) -> Option<&str> {
+        self.0.reason.as_deref()
     }
 
     /// Makes a guarded call, and says what its failure means for the step.

@@ -1,7 +1,9 @@
 use super::world::{Way, World, clock, step};
 use seawall::saga::{
-    Abort, Builder, Engine, Flow, MemoryStore, SagaError, SagaRef, StartError, StepRef, Store as _,
+    Abort, Builder, Engine, Failure, Flow, MemoryStore, Outcome, SagaError, SagaRef, StartError,
+    StepContext, StepRef, Store as _,
 };
+use std::sync::{Arc, Mutex};
 
 /// Three steps, one after the other.
 fn three(b: &mut Builder<World>) -> SagaRef<(), String> {
@@ -102,4 +104,38 @@ async fn the_same_key_is_the_same_saga_and_another_input_a_conflict() {
     assert_eq!(again.outcome().await.unwrap(), 7);
     let other = engine.start(one, "k", 8).await.unwrap_err();
     assert!(matches!(other, StartError::Conflict { .. }), "{other}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_compensation_is_told_why_the_saga_was_given_up_and_one_that_it_asked_for_is_not() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let log = told.clone();
+    let mut b = Engine::builder(World::default(), MemoryStore::new());
+    let a = b.step(
+        "a",
+        async |_: Arc<World>, cx: StepContext, (): ()| {
+            assert_eq!(cx.undo_reason(), None);
+            Ok::<_, Failure>(())
+        },
+        move |_: Arc<World>, cx: StepContext, (): (), _: Outcome<()>| {
+            let log = log.clone();
+            async move {
+                let reason = cx.undo_reason().map(str::to_owned);
+                log.lock().unwrap().push(reason);
+                Ok(())
+            }
+        },
+    );
+    let a = a.register();
+    let saga = b.saga("s", move |saga: Flow, (): ()| async move {
+        let (id, first) = saga.call(a, ()).numbered().await;
+        first?;
+        saga.undo(id).await;
+        saga.call(a, ()).await?;
+        Err::<(), _>(Abort::new("sold out"))
+    });
+    let engine = b.build().await.unwrap();
+    let mut handle = engine.start(saga, "k", ()).await.unwrap();
+    handle.outcome().await.unwrap_err();
+    assert_eq!(*told.lock().unwrap(), [None, Some("sold out".to_owned())]);
 }

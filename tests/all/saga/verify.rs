@@ -194,3 +194,34 @@ async fn s07_a_death_in_an_attempt_is_an_unknown_outcome_for_all_three() {
         assert_eq!(stage.status("s", "k").await, status, "{on:?}");
     }
 }
+
+/// The participant that never promised to refuse what may still be on its way: its 404 is no answer
+/// for good.
+#[tokio::test(start_paused = true)]
+async fn what_was_not_seen_so_far_is_sent_again_and_stays_in_doubt() {
+    for (ways, attempts, end) in [
+        (vec![Way::Dropped], 2, "done"),
+        (vec![Way::Dropped, Way::Refuse], 2, "unknown"),
+        (vec![Way::Dropped; 3], 3, "unknown"),
+    ] {
+        let stage = Stage::with(World::with([("a", ways)]));
+        let mut b = stage.builder();
+        let a = step!(b, "a")
+            .verify(async |_: Arc<World>, _: StepContext, ()| Verdict::NotSeen)
+            .retry(every(1, 3))
+            .register();
+        let saga = b.saga("s", move |saga: Flow, (): ()| async move {
+            Ok::<_, Abort>(saga.call(a, ()).await?)
+        });
+        let engine = b.build().await.unwrap();
+        let mut handle = engine.start(saga, "k", ()).await.unwrap();
+        let came_to = handle.outcome().await;
+        assert_eq!(stage.attempts("a").len(), attempts);
+        assert_eq!(came_to.is_ok(), end == "done", "{came_to:?}");
+        let undone = stage.world.log().iter().any(|line| line == "undo a");
+        assert_eq!(undone, end == "unknown");
+        let events = stage.events("s", "k").await;
+        let clean = |event: &Event| matches!(event, Event::Failed { clean: true, .. });
+        assert!(!events.iter().any(clean), "{events:?}");
+    }
+}
