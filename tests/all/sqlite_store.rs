@@ -1,4 +1,5 @@
 //! The store in an SQLite file: the same answers as the one in memory, and nothing lost.
+mod backup;
 mod crash;
 mod damage;
 mod model;

@@ -75,9 +75,11 @@ impl StepContext {
         self.0.attempt
     }
 
-    /// In a compensation, why the saga was given up: what a refund's own `reason` wants to know. `None`
-    /// in an action, and in an [`undo`](super::super::Flow::undo) that the saga has asked for itself. It has
-    /// in it what a step's error said, or an operator's note.
+    /// In a compensation, why the saga was given up.
+    ///
+    /// What a refund's own `reason` wants to know. `None` in an action, and in an
+    /// [`undo`](super::super::Flow::undo) that the saga has asked for itself. It has in it what a step's
+    /// error said, or an operator's note.
     pub fn undo_reason(&self) -> Option<&str> {
         self.0.reason.as_deref()
     }

@@ -37,6 +37,9 @@ pub enum StoreError {
     /// acknowledged.
     #[error("the store is closed: {0}")]
     Closed(Arc<str>),
+    /// A copy of it could not be made, and nothing of the copy is left. The store goes on.
+    #[error("the backup was not made: {0}")]
+    Backup(Arc<str>),
     /// It could not be opened.
     #[error("the store could not be opened: {0}")]
     Open(Arc<str>),

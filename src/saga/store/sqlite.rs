@@ -11,8 +11,8 @@
 //! **What is assumed.** SQLite 3.51.3 or newer (it is built in), in WAL mode with
 //! `synchronous=FULL`. `fsync` of a file and of a directory makes it durable: not so on network file
 //! systems and on disks that lie about it. Nobody writes to the file or deletes `-wal` beside it.
-//! A copy of the file is a backup only where the store was closed. While it is open, no other process
-//! can even read the file.
+//! A copy of the file is a backup only where the store was closed, or where the store itself made it
+//! ([`backup_to`](SqliteStore::backup_to)). While it is open, no other process can even read the file.
 //!
 //! **What goes wrong.** A failed write leaves it uncertain what is on the disk, so the store closes:
 //! each waiting and each later request answers [`StoreError::Closed`] with the cause, and nothing
@@ -50,6 +50,7 @@
 //! ```
 mod append;
 mod ask;
+mod backup;
 mod create;
 mod db;
 mod heads;
@@ -68,6 +69,8 @@ mod steps;
 mod take;
 mod tally;
 mod writer;
+
+pub use backup::Backup;
 
 use super::*;
 use ask::{Ask, Op, Read, Write};
@@ -104,14 +107,57 @@ impl SqliteStore {
     /// # Cancel safety
     /// A dropped future leaves the file closed, or about to be.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        SqliteStore::opened(path.as_ref(), false).await
+    }
+
+    /// Makes a store of the backup at `path`, and opens it.
+    ///
+    /// It has to be one that [`backup_to`](SqliteStore::backup_to) has made. From then on the file is
+    /// opened as any other.
+    ///
+    /// No engine may run on the file that the backup was made of, neither now nor later: each saga that
+    /// both have would be run by both, and the two may decide differently. See
+    /// [the guide](crate::saga#operating) for what a restored store has forgotten.
+    ///
+    /// # Errors
+    /// As [`open`](SqliteStore::open); and where the file is no backup, or was restored before.
+    ///
+    /// # Cancel safety
+    /// As [`open`](SqliteStore::open). The file may be a store by then.
+    pub async fn restore(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        SqliteStore::opened(path.as_ref(), true).await
+    }
+
+    async fn opened(path: &Path, restore: bool) -> Result<Self, StoreError> {
         let queue = Arc::new(Queue::default());
         let store = SqliteStore(Arc::new(Handle(queue.clone())));
         let (opened, open) = oneshot::channel();
-        writer::spawn(path.as_ref().to_owned(), queue, opened)?;
+        writer::spawn(path.to_owned(), restore, queue, opened)?;
         match open.await {
             Ok(opened) => opened.map(|()| store),
             Err(_) => Err(store.0.0.cause().await),
         }
+    }
+
+    /// Copies the file to `path` while it is in use, and says what was copied.
+    ///
+    /// What was acknowledged before the call is in the copy, and so is what was acknowledged until it was
+    /// complete ([`Backup::at_ms`]).
+    ///
+    /// The sagas go on meanwhile: the store copies a megabyte at a time, and commits in between. The copy
+    /// is synced, and has its name only once it is whole; it is for its owner alone to read. It is marked
+    /// as a backup: [`open`](SqliteStore::open) refuses it, [`restore`](SqliteStore::restore) takes it.
+    ///
+    /// # Errors
+    /// [`StoreError::Backup`]: there is a file of that name, or the copy could not be written. Nothing of
+    /// it is left, and the store goes on. [`StoreError::Closed`].
+    ///
+    /// # Cancel safety
+    /// Dropped, the copy is given up and deleted, but for one that is being synced already.
+    pub async fn backup_to(&self, path: impl AsRef<Path>) -> Result<Backup, StoreError> {
+        let path = path.as_ref().to_owned();
+        self.send(|reply| Request::Other(Box::new(backup::Asked::new(path, reply))))
+            .await
     }
 
     /// Closes the file: what was asked before is done, what is asked later fails.

@@ -1,9 +1,11 @@
 //! What the writing thread works with: the connection, the statements of every saga's life, and how
 //! far a failure reaches.
+use super::backup::Copy;
 use super::heads::Heads;
 use super::tally::Tally;
 use super::{Counts, Owner, SagaId, StoreError};
 use rusqlite::{Connection, ErrorCode, Statement, Transaction, TransactionBehavior};
+use std::collections::VecDeque;
 
 pub(super) struct Db<'c> {
     pub(super) conn: &'c Connection,
@@ -16,6 +18,8 @@ pub(super) struct Db<'c> {
     pub(super) given_back: Vec<(Owner, SagaId)>,
     /// The letter that retention has looked at last, by its arrival.
     pub(super) sorted: i64,
+    /// Copies to be made, once what has gathered is done.
+    pub(super) copies: VecDeque<Copy>,
     pub(super) add_row: Statement<'c>,
     pub(super) add_next_row: Statement<'c>,
     pub(super) add_saga: Statement<'c>,
@@ -61,6 +65,7 @@ impl<'c> Db<'c> {
             unread: Vec::new(),
             given_back: Vec::new(),
             sorted: 0,
+            copies: VecDeque::new(),
             add_row: conn.prepare(super::append::ADD_ROW)?,
             add_next_row: conn.prepare(super::append::ADD_NEXT_ROW)?,
             add_saga: conn.prepare(super::create::ADD_SAGA)?,

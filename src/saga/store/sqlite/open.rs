@@ -20,11 +20,15 @@ pub(super) struct Opened {
     pub(super) tally: Tally,
 }
 
-pub(super) fn open(path: &Path) -> Result<Opened, StoreError> {
+/// `restore`: it has to be a backup, and is a store from then on.
+pub(super) fn open(path: &Path, restore: bool) -> Result<Opened, StoreError> {
     let refuse = |why: String| StoreError::Open(format!("{}: {why}", path.display()).into());
     let sqlite =
         |e: rusqlite::Error| StoreError::Open(explain(path, "it cannot be opened", &e).into());
     check_version(rusqlite::version_number()).map_err(refuse)?;
+    if restore && !path.exists() {
+        return Err(refuse("there is no such file".into()));
+    }
     create(path).map_err(|e| {
         refuse(format!(
             "it cannot be created ({e}); check the directory's permissions and free space"
@@ -44,8 +48,8 @@ pub(super) fn open(path: &Path) -> Result<Opened, StoreError> {
         ));
     }
     conn.execute_batch(BEFORE).map_err(sqlite)?;
-    schema::recognise(&conn, path).map_err(sqlite)??;
-    prepare(&conn).map_err(sqlite)?.map_err(refuse)?;
+    schema::recognise(&conn, path, restore).map_err(sqlite)??;
+    prepare(&conn, restore).map_err(sqlite)?.map_err(refuse)?;
     sync_directory(path).map_err(|e| {
         refuse(format!(
             "its directory cannot be synced ({e}), so a power cut could lose the file; check that it \
@@ -87,13 +91,16 @@ PRAGMA checkpoint_fullfsync=ON;
 PRAGMA wal_autocheckpoint=4000;
 ";
 
-fn prepare(conn: &Connection) -> rusqlite::Result<Result<(), String>> {
+fn prepare(conn: &Connection, restore: bool) -> rusqlite::Result<Result<(), String>> {
     let mode: String = conn.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))?;
     if mode != "wal" {
         let why = format!("its file system cannot have a WAL (the journal mode stays {mode})");
         return Ok(Err(why));
     }
     conn.execute_batch(AFTER)?;
+    if restore {
+        schema::adopt(conn)?;
+    }
     schema::migrate(conn)?;
     let busy: i64 = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     if busy != 0 {
@@ -117,26 +124,32 @@ fn take_over(conn: &Connection) -> rusqlite::Result<Tally> {
 /// Creates the file where there is none. One that exists is never opened here: closing it again
 /// would drop the locks that another store of this process has on it (POSIX locks are like that).
 fn create(path: &Path) -> io::Result<()> {
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
+    match create_new(path) {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
         _ => Ok(()),
     }
 }
 
+/// A new file, for its owner alone.
+pub(super) fn create_new(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
 #[cfg(unix)]
-fn sync_directory(path: &Path) -> io::Result<()> {
+pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
+        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
+        Some(_) => File::open(".")?.sync_all(),
         None => Ok(()),
     }
 }
 
 #[cfg(not(unix))]
-fn sync_directory(_: &Path) -> io::Result<()> {
+pub(super) fn sync_directory(_: &Path) -> io::Result<()> {
     Ok(()) // a directory cannot be opened there, and its entries are in the file system's own log
 }
 

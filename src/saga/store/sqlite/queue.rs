@@ -76,6 +76,11 @@ impl Queue {
         true
     }
 
+    /// Swaps what is pending for `empty`, if anything is.
+    pub(super) fn take_now(&self, empty: &mut Vec<Request>) {
+        std::mem::swap(&mut self.state.lock().pending, empty);
+    }
+
     /// Lets no more in; what is pending will be done.
     pub(super) fn close(&self) {
         let mut state = self.state.lock();

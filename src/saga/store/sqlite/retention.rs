@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn long_journals_are_deleted_a_few_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
-        let opened = open::open(&folder.path().join("sagas.db")).unwrap();
+        let opened = open::open(&folder.path().join("sagas.db"), false).unwrap();
         let mut db = Db::new(&opened.conn, opened.tally).unwrap();
         let uid = [7; 16];
         let row = |seq| Row::encode(&uid, seq, 1, 1, &[]).unwrap();

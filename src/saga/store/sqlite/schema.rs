@@ -6,6 +6,11 @@ use std::path::Path;
 /// What makes a file ours: "Swal".
 const APPLICATION: i32 = 0x5377_616c;
 
+/// What makes it a backup, which no engine runs on: "SwaB". It stands in the file's header (SQLite's
+/// file format, 1.3.18), big-endian.
+pub(super) const BACKUP: i32 = 0x5377_6142;
+pub(super) const MARK_AT: u64 = 68;
+
 /// The way from each version to the next one; a file's `user_version` says how many it has behind
 /// it. Only ever added to.
 const STEPS: &[&str] = &[V1];
@@ -75,6 +80,7 @@ INSERT INTO counter VALUES ('running',0),('waiting',0),('stuck',0),('finished',0
 pub(super) fn recognise(
     conn: &Connection,
     path: &Path,
+    restore: bool,
 ) -> rusqlite::Result<Result<(), StoreError>> {
     let application: i32 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let version = version(conn)?;
@@ -83,7 +89,21 @@ pub(super) fn recognise(
             format!("{}: {why}", path.display()).into(),
         )))
     };
-    if application != APPLICATION {
+    if restore && application != BACKUP {
+        return refuse(
+            "it is no backup that `backup_to` has made, or it was restored before; then `open` opens \
+             it, nothing in it was changed"
+                .into(),
+        );
+    }
+    if application == BACKUP && !restore {
+        return refuse(
+            "it is a backup; `SqliteStore::restore` makes a store of it, once no engine runs any more \
+             on the file that it was made of"
+                .into(),
+        );
+    }
+    if application != APPLICATION && application != BACKUP {
         let tables: i64 =
             conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         if application != 0 || version != 0 || tables != 0 {
@@ -101,6 +121,11 @@ pub(super) fn recognise(
         ));
     }
     Ok(Ok(()))
+}
+
+/// A backup is a store from here on.
+pub(super) fn adopt(conn: &Connection) -> rusqlite::Result<()> {
+    conn.pragma_update(None, "application_id", APPLICATION)
 }
 
 /// Brings the file to the present version, each step whole.

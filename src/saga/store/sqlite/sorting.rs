@@ -110,7 +110,7 @@ mod tests {
     /// What each call deletes, and where the next one begins, of these letters.
     fn calls(letters: &[Letter], before: i64, count: usize) -> Vec<(usize, i64)> {
         let folder = tempfile::tempdir().unwrap();
-        let opened = open::open(&folder.path().join("sagas.db")).unwrap();
+        let opened = open::open(&folder.path().join("sagas.db"), false).unwrap();
         let mut db = Db::new(&opened.conn, opened.tally).unwrap();
         let uid = [7; 16];
         let mut new = NewSaga {

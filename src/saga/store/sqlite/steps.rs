@@ -92,7 +92,7 @@ fn fill(db: &mut Db<'_>, n: usize) {
 /// Each kind of request, with its steps, in a file with `n` of everything.
 fn steps(n: usize) -> Vec<(&'static str, usize)> {
     let folder = tempfile::tempdir().unwrap();
-    let mut opened = open::open(&folder.path().join("sagas.db")).unwrap();
+    let mut opened = open::open(&folder.path().join("sagas.db"), false).unwrap();
     let counted = Arc::new(AtomicUsize::new(0));
     let count = counted.clone();
     let step = move || {

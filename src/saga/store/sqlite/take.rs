@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn a_saga_that_cannot_be_read_takes_no_other_along_and_is_tried_again() {
         let folder = tempfile::tempdir().unwrap();
-        let opened = open::open(&folder.path().join("sagas.db")).unwrap();
+        let opened = open::open(&folder.path().join("sagas.db"), false).unwrap();
         let conn = &opened.conn;
         let mut db = Db::new(conn, opened.tally).unwrap();
         for key in ["a", "b", "c"] {

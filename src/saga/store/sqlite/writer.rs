@@ -15,12 +15,13 @@ const BATCH: usize = 1024;
 
 pub(super) fn spawn(
     path: PathBuf,
+    restore: bool,
     queue: Arc<Queue>,
     opened: oneshot::Sender<Result<(), StoreError>>,
 ) -> Result<(), StoreError> {
     let thread = std::thread::Builder::new().name("seawall-sqlite".into());
     let started = thread.spawn(move || {
-        if catch_unwind(AssertUnwindSafe(|| run(&path, &queue, opened))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| run(&path, restore, &queue, opened))).is_err() {
             queue.fail(PANICKED.into());
         }
         queue.set_gone();
@@ -33,12 +34,17 @@ pub(super) fn spawn(
     }
 }
 
-fn run(path: &Path, queue: &Arc<Queue>, opened: oneshot::Sender<Result<(), StoreError>>) {
+fn run(
+    path: &Path,
+    restore: bool,
+    queue: &Arc<Queue>,
+    opened: oneshot::Sender<Result<(), StoreError>>,
+) {
     let place = match paths::Place::take(path, queue) {
         Ok(place) => place,
         Err(e) => return drop(opened.send(Err(e))),
     };
-    let Opened { conn, tally } = match open::open(place.path()) {
+    let Opened { conn, tally } = match open::open(place.path(), restore) {
         Ok(found) => found,
         Err(e) => {
             drop(place);
@@ -62,14 +68,25 @@ fn run(path: &Path, queue: &Arc<Queue>, opened: oneshot::Sender<Result<(), Store
 fn serve(db: &mut Db<'_>, queue: &Queue) -> rusqlite::Result<()> {
     let mut pending = Vec::new();
     while queue.take(&mut pending) {
-        while !pending.is_empty() {
-            let most = pending.len().min(BATCH);
-            if let Some(batch) = pending.get_mut(..most) {
-                write(db, batch)?;
-                batch.iter_mut().for_each(|request| request.work().read(db));
-            }
-            pending.drain(..most).for_each(Request::tell);
+        work_off(db, &mut pending)?;
+        while let Some(copy) = db.copies.pop_front() {
+            copy.run(db, |db| {
+                queue.take_now(&mut pending);
+                work_off(db, &mut pending)
+            })?;
         }
+    }
+    Ok(())
+}
+
+fn work_off(db: &mut Db<'_>, pending: &mut Vec<Request>) -> rusqlite::Result<()> {
+    while !pending.is_empty() {
+        let most = pending.len().min(BATCH);
+        if let Some(batch) = pending.get_mut(..most) {
+            write(db, batch)?;
+            batch.iter_mut().for_each(|request| request.work().read(db));
+        }
+        pending.drain(..most).for_each(Request::tell);
     }
     Ok(())
 }
