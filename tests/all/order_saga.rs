@@ -45,6 +45,47 @@ async fn alone() -> MutexGuard<'static, ()> {
     STAGE.lock().await
 }
 
+/// Whether the program is there and newer than all it was made of, which Cargo lists in a file beside it.
+/// `cargo test --test all` builds no examples: it would run what an earlier command has left.
+fn fresh(program: &Path) -> Result<(), String> {
+    let made = |path: &Path| path.metadata().and_then(|file| file.modified());
+    let built = made(program).map_err(|e| format!("{} is missing ({e})", program.display()))?;
+    let list = std::fs::read_to_string(program.with_extension("d"));
+    let list = list.map_err(|e| format!("{}.d is missing ({e})", program.display()))?;
+    // Blanks in a path are escaped.
+    let list = list.replace("\\ ", "\0");
+    for source in list.split_whitespace().skip(1) {
+        let source = source.replace('\0', " ");
+        match made(Path::new(&source)) {
+            Ok(changed) if changed <= built => {}
+            Ok(_) => return Err(format!("{} is older than {source}", program.display())),
+            Err(e) => return Err(format!("{source}, of which it was made, is gone ({e})")),
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_program_older_than_its_sources_is_told_and_not_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let (program, source) = (folder.path().join("p"), folder.path().join("a b.rs"));
+    assert!(fresh(&program).unwrap_err().contains("is missing"));
+    let written = |path: &Path, age: u64| {
+        let file = File::create(path).unwrap();
+        let then = std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000 - age);
+        file.set_modified(then).unwrap();
+    };
+    written(&program, 5);
+    let list = format!("{}: {}", program.display(), source.display());
+    let list = list.replace("a b.rs", "a\\ b.rs");
+    std::fs::write(folder.path().join("p.d"), list).unwrap();
+    assert!(fresh(&program).unwrap_err().contains("is gone"));
+    written(&source, 7);
+    assert_eq!(fresh(&program), Ok(()));
+    written(&source, 3);
+    assert!(fresh(&program).unwrap_err().contains("is older than"));
+}
+
 /// `cargo test` builds examples beside its own binary.
 fn program() -> PathBuf {
     let mut path = std::env::current_exe().unwrap();
@@ -52,11 +93,9 @@ fn program() -> PathBuf {
     path.pop();
     path.push("examples");
     path.push(format!("order_saga{}", std::env::consts::EXE_SUFFIX));
-    assert!(
-        path.exists(),
-        "{} is missing: `cargo build --example order_saga` makes it",
-        path.display()
-    );
+    if let Err(stale) = fresh(&path) {
+        panic!("{stale}: `cargo build --example order_saga` makes it anew");
+    }
     path
 }
 
