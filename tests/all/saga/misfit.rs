@@ -5,8 +5,8 @@ use super::{
     world::{Way, World},
 };
 use seawall::saga::{
-    Abort, Builder, Flow, Outcome, SagaRef, Status, StepContext,
-    journal::{Event, StuckKind},
+    Abort, Builder, Flow, Outcome, SagaRef, Status, StepContext, Store,
+    journal::{Event, Row, StuckKind},
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -317,4 +317,37 @@ async fn a_field_that_a_command_has_gained_with_a_default_is_no_misfit() {
         assert_eq!(stage.status("s", "k").await, expected);
         assert_eq!(stage.world.log(), ["run a"]);
     }
+}
+
+/// Of a later version of the crate, say, whose processes share the store.
+#[tokio::test(start_paused = true)]
+async fn a_journal_of_another_format_is_parked_and_not_run() {
+    let stage = Stage::new();
+    let mut b = stage.builder();
+    let saga = release(&mut b, Code::Fits).unwrap();
+    let engine = b.build().await.unwrap();
+    engine.start(saga, "k", 1).await.unwrap();
+    pass(1).await;
+    stage.die(engine).await;
+    let id = stage.id("s", "k").await;
+    let uid = stage.store.load(id, true).await.unwrap().uid;
+    stage.store.with_rows(id, |rows| {
+        let first = &mut rows[0];
+        let text = String::from_utf8(first.body.clone()).unwrap();
+        let later = text.replacen(r#""v":1"#, r#""v":2"#, 1);
+        assert_ne!(later, text);
+        let events: Vec<Event> = serde_json::from_str(&later).unwrap();
+        *first = Row::encode(&uid, first.seq, first.epoch, first.at, &events).unwrap();
+    });
+    let mut b = stage.builder();
+    release(&mut b, Code::Fits);
+    let engine = b.build().await.unwrap();
+    engine.signal("s", "k", "m1", &Paid(1)).await.unwrap();
+    pass(1).await;
+    assert_eq!(
+        stage.reason("s", "k").await,
+        "damage: the journal is not of format 1"
+    );
+    assert_eq!(stage.world.log(), ["run a"]);
+    drop(engine);
 }
