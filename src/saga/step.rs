@@ -53,7 +53,7 @@ mod unfit;
 
 pub use super::outcome::Outcome;
 pub use context::StepContext;
-pub(crate) use erased::{ErasedStep, FnStep, Steps, StructStep, same};
+pub(crate) use erased::{ErasedStep, FnStep, Steps, StructStep, encode, same};
 pub(crate) use failure::clip;
 pub use failure::{Failure, FailureKind};
 pub(crate) use listed::StepSink;

@@ -13,12 +13,12 @@ use crate::saga::{
     store::SagaId,
 };
 use std::{
+    borrow::Cow,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Duration,
 };
-use tokio::sync::watch;
 
 /// How far the actions of a saga may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,14 +68,13 @@ pub(super) struct Wait {
 pub(super) struct Action {
     pub(super) core: Arc<Core>,
     pub(super) link: Arc<Link>,
-    pub(super) mode: watch::Receiver<Mode>,
     pub(super) step: Arc<dyn ErasedStep>,
-    pub(super) name: String,
+    pub(super) name: &'static str,
     pub(super) cmd: Raw,
     pub(super) saga_id: SagaId,
     pub(super) saga_name: Arc<str>,
     pub(super) saga_key: Arc<str>,
-    pub(super) step_key: String,
+    pub(super) step_key: Arc<str>,
     /// Why the saga was given up, where it was.
     pub(super) reason: Option<Arc<str>>,
     pub(super) op: u32,
@@ -108,8 +107,8 @@ impl Action {
     }
 
     /// How it is tried again; the code that says so is the user's.
-    fn retry(&self) -> Result<StepRetry, Settled> {
-        let asked = catch_unwind(AssertUnwindSafe(|| self.step.retry(&self.cmd)));
+    fn retry<'s>(&self, step: &'s dyn ErasedStep) -> Result<Cow<'s, StepRetry>, Settled> {
+        let asked = catch_unwind(AssertUnwindSafe(|| step.retry(&self.cmd)));
         asked
             .unwrap_or_else(|panic| Err(format!("its retry panicked: {}", text(&*panic))))
             .map_err(|why| self.misfit(why))
@@ -121,13 +120,13 @@ impl Action {
     }
 
     async fn forward(&mut self) -> Settled {
-        let retry = match self.retry() {
+        let step = self.step.clone();
+        let retry = match self.retry(&*step) {
             Ok(retry) => retry,
             Err(park) => return park,
         };
         let most = retry.attempts.max(1);
-        let lost = "an attempt was cut off by the end of its process";
-        let mut error = lost.to_owned();
+        let mut error = Cow::Borrowed("an attempt was cut off by the end of its process");
         // What a crash has left in doubt is asked for before it is tried again.
         // Where no attempt is left it is asked for again: a drain may have cut the question short.
         let mut in_doubt = self.tainted && (!self.doubted || self.used >= most);
@@ -136,7 +135,7 @@ impl Action {
             let mut held = None;
             if !in_doubt {
                 if self.used >= most {
-                    return self.give_up(error);
+                    return self.give_up(error.into_owned());
                 }
                 self.used = self.used.saturating_add(1);
                 let attempted = self.attempt(&retry).await;
@@ -161,16 +160,16 @@ impl Action {
                 };
                 kind = failure.kind();
                 held = failure.held().cloned();
-                error = failure.into_error();
+                error = failure.into_error().into();
                 self.tainted |= kind == FailureKind::Unknown;
             }
             in_doubt = false;
             match kind {
-                FailureKind::NeverApplied => return self.failed(true, error),
+                FailureKind::NeverApplied => return self.failed(true, error.into_owned()),
                 FailureKind::Refused
                     if !self.tainted || mutant("taint_forgotten_after_refusal") =>
                 {
-                    return self.failed(true, error);
+                    return self.failed(true, error.into_owned());
                 }
                 FailureKind::Held => self.used = self.used.saturating_sub(1),
                 _ => {}
@@ -183,15 +182,15 @@ impl Action {
                         // Not applied; or not so far, and then it may be the answer to what is
                         // still on its way.
                         None if kind == FailureKind::Refused => {
-                            return self.failed(!self.tainted, error);
+                            return self.failed(!self.tainted, error.into_owned());
                         }
                         None => {}
                     }
                 } else if kind == FailureKind::Refused {
                     // It may be the answer to what an earlier attempt did.
-                    return self.failed(false, error);
+                    return self.failed(false, error.into_owned());
                 } else if retry.on_unknown == OnUnknown::Undo {
-                    return self.failed(false, error);
+                    return self.failed(false, error.into_owned());
                 } else if retry.on_unknown == OnUnknown::Park {
                     let why = format!(
                         "nobody knows whether step `{}` was applied: {error}",
@@ -204,7 +203,7 @@ impl Action {
                 }
             }
             if kind != FailureKind::Held && self.used >= most {
-                return self.give_up(error);
+                return self.give_up(error.into_owned());
             }
             let (wait, refused_by) = match held {
                 Some(held) => (held.retry_after.unwrap_or(UNSAID), Some(held.policy)),
@@ -285,7 +284,7 @@ impl Action {
             }
             let wait = retry.wait(asked, self.seed()).min(LONG);
             self.wait_out(wait, &[Mode::Drain]).await;
-            if *self.mode.borrow() == Mode::Drain {
+            if self.link.mode() == Mode::Drain {
                 return Some(self.write_down(Duration::ZERO, error, None));
             }
         }
@@ -297,7 +296,8 @@ impl Action {
     }
 
     async fn backward(&mut self, was: Option<Raw>) -> Settled {
-        let retry = match self.retry() {
+        let step = self.step.clone();
+        let retry = match self.retry(&*step) {
             Ok(retry) => retry,
             Err(park) => return park,
         };
@@ -356,7 +356,7 @@ impl Action {
         refused_by: Option<String>,
         undoing: bool,
     ) -> Option<Settled> {
-        match *self.mode.borrow() {
+        match self.link.mode() {
             Mode::Ending if !undoing => return Some(self.give_up(error.to_owned())),
             Mode::Drain => return Some(self.write_down(wait, error, refused_by)),
             Mode::Ending | Mode::Go => {}
@@ -390,7 +390,7 @@ impl Action {
         };
         self.wait_out(wait, cut).await;
         self.link.hold(self.op, None);
-        match *self.mode.borrow() {
+        match self.link.mode() {
             Mode::Ending if !undoing => Some(self.give_up(error.to_owned())),
             Mode::Drain => Some(self.write_down(Duration::ZERO, error, refused_by)),
             Mode::Ending | Mode::Go => None,
@@ -399,10 +399,8 @@ impl Action {
 
     /// Sleeps, or until the mode is one of `cut`.
     async fn wait_out(&self, wait: Duration, cut: &[Mode]) {
-        let mut mode = self.mode.clone();
-        let changed = mode.wait_for(|mode| cut.contains(mode));
         // Either the time is up or the mode says so; both are fine.
-        let _ = tokio::time::timeout(wait, changed).await;
+        let _ = tokio::time::timeout(wait, self.link.is_cut(cut)).await;
     }
 
     fn write_down(&self, wait: Duration, error: &str, refused_by: Option<String>) -> Settled {

@@ -23,7 +23,7 @@ pub(super) async fn run(d: &mut Drive) -> Result<Never, Stop> {
 
 /// One at a time: those without an outcome first, then the others, the last settled first.
 pub(super) async fn run_with(d: &mut Drive, steps: Arc<Steps>) -> Result<Never, Stop> {
-    d.set_mode(Mode::Go);
+    d.link.set_mode(Mode::Go);
     let step_keys = d.step_keys();
     loop {
         d.check_closed()?;
@@ -150,7 +150,7 @@ async fn undo(d: &mut Drive, steps: &Steps, step_keys: &str, op: u32) -> Result<
             None => {
                 d.check_closed()?;
                 if d.core.is_draining() {
-                    d.set_mode(Mode::Drain);
+                    d.link.set_mode(Mode::Drain);
                 }
                 commands(d).await?;
             }
@@ -237,7 +237,7 @@ pub(super) fn action(
     used: u32,
     tainted: bool,
 ) -> Result<Action, Park> {
-    let Some(step) = steps.get(name) else {
+    let Some((name, step)) = steps.get_key_value(name) else {
         let why = format!("step `{name}` is not registered with saga `{}`", d.name);
         return Err(Park::new(StuckKind::Code, why).at(op));
     };
@@ -249,18 +249,35 @@ pub(super) fn action(
     Ok(Action {
         core: d.core.clone(),
         link: d.link.clone(),
-        mode: d.mode.subscribe(),
         step: step.clone(),
-        name: name.to_owned(),
+        name,
         cmd,
         saga_id: d.id,
         saga_name: d.name.clone(),
         saga_key: d.key.clone(),
-        step_key: format!("{step_keys}/{key}"),
+        step_key: step_key(step_keys, key),
         reason: (d.view.phase == Phase::Backward).then(|| d.view.reason.as_str().into()),
         op,
         used,
         tainted,
         doubted: false,
     })
+}
+
+/// The key of a step: what all of the saga's begin with, and the operation's number.
+pub(super) fn step_key(step_keys: &str, op: u32) -> Arc<str> {
+    // Room for the longest: it does not grow on its way.
+    let mut key = String::with_capacity(step_keys.len().saturating_add(11));
+    key.push_str(step_keys);
+    key.push('/');
+    push_decimal(&mut key, op);
+    key.into()
+}
+
+/// Every step has a key of its own, and `format!` would take as long as all the rest of making it.
+fn push_decimal(into: &mut String, n: u32) {
+    if n >= 10 {
+        push_decimal(into, n / 10);
+    }
+    into.extend(char::from_digit(n % 10, 10));
 }

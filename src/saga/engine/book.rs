@@ -79,7 +79,7 @@ pub(super) struct Open {
 #[derive(Clone, Debug)]
 pub(super) enum What {
     Step {
-        name: String,
+        name: &'static str,
         cmd: Raw,
     },
     Child {
@@ -112,7 +112,8 @@ pub(super) struct Book {
 /// What an ask has to know of its surroundings.
 pub(super) struct Around<'a> {
     pub(super) steps: &'a Steps,
-    pub(super) now: i64,
+    /// Tells the time, which costs too much to be asked where nobody sleeps.
+    pub(super) now: &'a dyn Fn() -> i64,
     /// Of a payload, in bytes.
     pub(super) most: usize,
     /// What a child's key begins with: unique to this saga.

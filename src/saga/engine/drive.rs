@@ -1,6 +1,5 @@
 //! One saga in memory, from its start or its journal to where it ends, parks or leaves.
 use super::{
-    action::Mode,
     backward,
     book::Park,
     core::{Core, Place},
@@ -18,7 +17,7 @@ use crate::saga::{
 };
 use futures_util::FutureExt as _;
 use std::{collections::BTreeSet, panic::AssertUnwindSafe, sync::Arc};
-use tokio::sync::{OwnedMutexGuard, watch};
+use tokio::sync::OwnedMutexGuard;
 
 /// What brings a saga into memory.
 pub(super) enum Task {
@@ -58,7 +57,6 @@ impl From<StoreError> for Stop {
 pub(super) struct Drive {
     pub(super) core: Arc<Core>,
     pub(super) link: Arc<Link>,
-    pub(super) mode: watch::Sender<Mode>,
     pub(super) id: SagaId,
     pub(super) uid: [u8; 16],
     pub(super) name: Arc<str>,
@@ -141,12 +139,11 @@ impl Drive {
         Drive {
             core,
             link: Arc::default(),
-            mode: watch::Sender::new(Mode::Go),
             id: SagaId(0),
             uid: [0; 16],
-            name: "".into(),
+            name: Arc::default(),
             version: 0,
-            key: "".into(),
+            key: Arc::default(),
             epoch: 1,
             seq: 0,
             view: View::default(),
@@ -317,13 +314,16 @@ impl Drive {
         let now = self.core.now();
         let row = Row::encode(&self.uid, self.seq, self.epoch, now, &events)
             .map_err(|e| Stop::Store(StoreError::Read(e.to_string().into())))?;
+        let letters = self.letter_to_parent(&events, now);
+        // For the next row.
+        events.clear();
+        self.batch = events;
         match self.new.take() {
             Some(new) => {
                 start::create(self, new, row, next).await?;
                 self.tell(|| SagaEventKind::Started);
             }
             None => {
-                let letters = self.letter_to_parent(&events, now);
                 let parent = letters
                     .first()
                     .map(|letter| (letter.saga.clone(), letter.key.clone()));
@@ -420,19 +420,7 @@ impl Drive {
 
     /// `<uid>`, which with an operation's number is a step's key.
     pub(super) fn step_keys(&self) -> String {
-        let halves = self.uid.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        let mut hex = String::with_capacity(32);
-        hex.extend(halves.filter_map(|half| char::from_digit(half.into(), 16)));
-        hex
-    }
-
-    /// Everything settles now; nothing is tried again.
-    pub(super) fn set_mode(&self, mode: Mode) {
-        self.mode.send_if_modified(|now| {
-            let changed = *now != mode;
-            *now = mode;
-            changed
-        });
+        format!("{:032x}", u128::from_be_bytes(self.uid))
     }
 
     /// Whether anything may be done yet: the store has not failed, and no other task has the saga.

@@ -16,7 +16,7 @@ use super::{
     turns::{Turns, text},
 };
 use crate::saga::{
-    flow::{Delivered, Flow, Given, Shared},
+    flow::{Ask, Delivered, Flow, Given, Shared},
     journal::{Event, FORMAT, OpState, Raw, StuckKind},
     mutant::mutant,
     step::Steps,
@@ -47,6 +47,8 @@ struct Forward<'a> {
     step_keys: String,
     book: Book,
     turns: Turns,
+    /// Room for what the code asks for in its next turn.
+    asked: Vec<(u32, Ask)>,
     running: FuturesUnordered<BoxFuture<'static, (u32, Settled)>>,
     /// Steps that wait before their next attempt.
     waiting: BTreeMap<u32, Wait>,
@@ -109,6 +111,7 @@ pub(super) async fn run(d: &mut Drive, journal: Vec<Event>, stuck: bool) -> Resu
         step_keys: d.step_keys(),
         book: Book::default(),
         turns: Turns::new(code, shared.clone()),
+        asked: Vec::new(),
         running: FuturesUnordered::new(),
         waiting: BTreeMap::new(),
         loaded: BTreeSet::new(),

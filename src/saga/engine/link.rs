@@ -1,6 +1,7 @@
 //! How others reach a saga that is in memory: mail has come, an operator wants something, the
 //! engine drains.
 use super::{
+    action::Mode,
     core::Core,
     operate::{Command, Reply},
     timer,
@@ -10,14 +11,15 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, VecDeque},
+    pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU8, Ordering::SeqCst},
     },
     task::Waker,
     time::Duration,
 };
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 /// Before a saga that has mail is looked for again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -30,7 +32,40 @@ pub(in crate::saga) struct Link {
     commands: Mutex<VecDeque<(Command, Reply)>>,
     waiting: Mutex<BTreeMap<u32, Held>>,
     fenced: AtomicBool,
-    gone: watch::Sender<bool>,
+    gone: Signpost,
+    mode: Signpost,
+}
+
+/// A small number that hardly anybody waits for. A `watch` has eight lists for those who do, and goes
+/// through them all each time.
+#[derive(Default)]
+struct Signpost {
+    now: AtomicU8,
+    changed: Notify,
+}
+
+impl Signpost {
+    fn read(&self) -> u8 {
+        self.now.load(SeqCst)
+    }
+
+    fn set(&self, to: u8) {
+        if self.now.swap(to, SeqCst) != to {
+            self.changed.notify_waiters();
+        }
+    }
+
+    async fn until(&self, fits: impl Fn(u8) -> bool) {
+        loop {
+            // Before looking, so that a change in between is not missed.
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if fits(self.read()) {
+                return;
+            }
+            changed.await;
+        }
+    }
 }
 
 /// A step that a policy holds back, for the status.
@@ -83,13 +118,30 @@ impl Link {
 
     /// Nothing of its task runs any more.
     pub(super) fn leave(&self) {
-        self.gone.send_replace(true);
+        self.gone.set(1);
     }
 
     /// Until nothing of its task runs any more.
     pub(super) async fn left(&self) {
-        // The sender, `self`, is there.
-        let _ = self.gone.subscribe().wait_for(|gone| *gone).await;
+        self.gone.until(|gone| gone == 1).await;
+    }
+
+    /// How far its actions may go.
+    pub(super) fn mode(&self) -> Mode {
+        match self.mode.read() {
+            0 => Mode::Go,
+            1 => Mode::Ending,
+            _ => Mode::Drain,
+        }
+    }
+
+    pub(super) fn set_mode(&self, mode: Mode) {
+        self.mode.set(mode as u8);
+    }
+
+    /// Until the mode is one of `cut`.
+    pub(super) async fn is_cut(&self, cut: &[Mode]) {
+        self.mode.until(|_| cut.contains(&self.mode())).await;
     }
 
     pub(super) fn hold(&self, op: u32, held: Option<Held>) {

@@ -37,6 +37,6 @@ impl Action {
     /// Tells of this step: `kind` is given its number and its name.
     pub(super) fn tell<'a>(&'a self, kind: impl FnOnce(u32, &'a str) -> SagaEventKind<'a>) {
         let saga = (self.saga_id, &*self.saga_name, &*self.saga_key);
-        self.core.tell_of(saga, || kind(self.op, &self.name));
+        self.core.tell_of(saga, || kind(self.op, self.name));
     }
 }

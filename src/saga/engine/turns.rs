@@ -43,11 +43,13 @@ impl Turns {
         }
     }
 
-    /// Hands over at most one outcome, then polls the code until it waits. What it asks for.
+    /// Hands over at most one outcome, then polls the code until it waits. What it asks for comes in
+    /// place of `empty`.
     pub(super) fn turn(
         &mut self,
         delivered: Option<(u32, Delivered)>,
-    ) -> Result<Vec<(u32, Ask)>, Park> {
+        empty: &mut Vec<(u32, Ask)>,
+    ) -> Result<(), Park> {
         self.waker.enter();
         let polled = catch_unwind(AssertUnwindSafe(|| self.poll(delivered)));
         self.waker.leave();
@@ -58,7 +60,8 @@ impl Turns {
         if let Some(why) = self.shared.take_undecodable() {
             return Err(Park::new(StuckKind::Code, why));
         }
-        Ok(self.shared.take_asked())
+        self.shared.take_asked(empty);
+        Ok(())
     }
 
     fn poll(&mut self, delivered: Option<(u32, Delivered)>) -> Result<(), Park> {

@@ -201,8 +201,9 @@ impl Shared {
         true
     }
 
-    pub(crate) fn take_asked(&self) -> Vec<(u32, Ask)> {
-        std::mem::take(&mut self.inner.lock().asked)
+    /// What was asked for since the last time, for `empty`.
+    pub(crate) fn take_asked(&self, empty: &mut Vec<(u32, Ask)>) {
+        std::mem::swap(&mut self.inner.lock().asked, empty);
     }
 
     pub(crate) fn take_undecodable(&self) -> Option<String> {

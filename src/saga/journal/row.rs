@@ -94,11 +94,15 @@ impl fmt::Display for Damage {
 impl std::error::Error for Damage {}
 
 fn checksum(uid: &[u8; 16], seq: u32, epoch: u32, at: i64, body: &[u8]) -> u32 {
+    // Together, since it takes 16 bytes at a time.
+    let mut head = [0; 32];
+    let (identity, place) = head.split_at_mut(16);
+    identity.copy_from_slice(uid);
+    let (place, time) = place.split_at_mut(8);
+    place.copy_from_slice(&(u64::from(epoch) << 32 | u64::from(seq)).to_le_bytes());
+    time.copy_from_slice(&at.to_le_bytes());
     let mut digest = CRC.digest();
-    digest.update(uid);
-    digest.update(&seq.to_le_bytes());
-    digest.update(&epoch.to_le_bytes());
-    digest.update(&at.to_le_bytes());
+    digest.update(&head);
     digest.update(body);
     digest.finalize()
 }

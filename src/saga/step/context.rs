@@ -14,7 +14,7 @@ pub struct StepContext(Arc<Inner>);
 
 struct Inner {
     /// Of the step; followed by `/undo` in a compensation.
-    key: String,
+    key: Arc<str>,
     step_key_len: usize,
     saga_key: Arc<str>,
     attempt: u32,
@@ -24,14 +24,17 @@ struct Inner {
 
 impl StepContext {
     pub(crate) fn new(
-        step_key: String,
+        step_key: Arc<str>,
         undo: bool,
         saga_key: Arc<str>,
         attempt: u32,
         reason: Option<Arc<str>>,
     ) -> Self {
         let step_key_len = step_key.len();
-        let key = if undo { step_key + "/undo" } else { step_key };
+        let key = match undo {
+            true => format!("{step_key}/undo").into(),
+            false => step_key,
+        };
         let calls = AtomicU32::new(0);
         StepContext(Arc::new(Inner {
             key,

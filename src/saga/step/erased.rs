@@ -4,7 +4,7 @@ use super::{
 use crate::saga::{journal::Raw, store::BoxFuture};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::{RawValue, to_raw_value};
-use std::{collections::HashMap, marker::PhantomData, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, marker::PhantomData, sync::Arc};
 
 /// A step without its types, as the engine runs it. It holds the application, so the engine itself
 /// knows nothing of it.
@@ -20,7 +20,7 @@ pub(crate) trait ErasedStep: Send + Sync {
     ) -> Misfit<BoxFuture<'static, Result<(), Failure>>>;
     fn verify(&self, cmd: &RawValue, cx: StepContext) -> Misfit<BoxFuture<'static, Verdict<Raw>>>;
     fn verifies(&self) -> bool;
-    fn retry(&self, cmd: &RawValue) -> Misfit<StepRetry>;
+    fn retry(&self, cmd: &RawValue) -> Misfit<Cow<'_, StepRetry>>;
     /// Whether a recorded command means the same as a new one whose bytes differ: a field gained
     /// with a default, say.
     fn same(&self, recorded: &RawValue, new: &RawValue) -> bool;
@@ -38,7 +38,7 @@ fn decode<T: DeserializeOwned>(what: &str, raw: &RawValue) -> Misfit<T> {
 }
 
 /// An output that cannot be kept, after the action has run: nobody can say any more what it was.
-fn encode<T: Serialize>(out: &T) -> Ran {
+pub(crate) fn encode<T: Serialize>(out: &T) -> Ran {
     to_raw_value(out).map_err(|e| {
         let why = unencodable(out, &e);
         Failure::unknown(format!("the output cannot be encoded: {why}"))
@@ -114,8 +114,8 @@ impl<App: Send + Sync + 'static, S: Step<App>> ErasedStep for StructStep<App, S>
         S::VERIFIES
     }
 
-    fn retry(&self, cmd: &RawValue) -> Misfit<StepRetry> {
-        decode::<S>("command", cmd).map(|step| step.retry())
+    fn retry(&self, cmd: &RawValue) -> Misfit<Cow<'_, StepRetry>> {
+        decode::<S>("command", cmd).map(|step| Cow::Owned(step.retry()))
     }
 
     fn same(&self, recorded: &RawValue, new: &RawValue) -> bool {
@@ -139,7 +139,8 @@ type Undo<App, In, Out> = Box<
 /// A step of functions.
 pub(crate) struct FnStep<App, In, Out> {
     pub(crate) app: Arc<App>,
-    pub(crate) run: Call<App, In, Result<Out, Failure>>,
+    /// With its output encoded, so that one box holds both.
+    pub(crate) run: Call<App, In, Ran>,
     pub(crate) undo: Undo<App, In, Out>,
     /// What asks a participant: most steps have none.
     pub(crate) verify: Option<Call<App, In, Verdict<Out>>>,
@@ -153,8 +154,8 @@ where
     Out: Payload,
 {
     fn run(&self, cmd: &RawValue, cx: StepContext) -> Misfit<BoxFuture<'static, Ran>> {
-        let running = (self.run)(self.app.clone(), cx, decode("command", cmd)?);
-        Ok(Box::pin(async move { encode(&running.await?) }))
+        let cmd = decode("command", cmd)?;
+        Ok((self.run)(self.app.clone(), cx, cmd))
     }
 
     fn undo(
@@ -182,8 +183,8 @@ where
         self.verify.is_some()
     }
 
-    fn retry(&self, _: &RawValue) -> Misfit<StepRetry> {
-        Ok(self.retry.clone())
+    fn retry(&self, _: &RawValue) -> Misfit<Cow<'_, StepRetry>> {
+        Ok(Cow::Borrowed(&self.retry))
     }
 
     fn same(&self, recorded: &RawValue, new: &RawValue) -> bool {

@@ -36,7 +36,7 @@ impl Book {
             Ask::Timer { after } => {
                 let (at, new) = match known {
                     None => {
-                        let at = later(around.now, after);
+                        let at = later((around.now)(), after);
                         (at, Some(Event::Timer { op, at }))
                     }
                     Some(Event::Timer { at, .. }) => (at, None),
@@ -48,7 +48,7 @@ impl Book {
             Ask::Wait { name, within } => {
                 let (until, new) = match known {
                     None => {
-                        let until = within.map(|within| later(around.now, within));
+                        let until = within.map(|within| later((around.now)(), within));
                         (
                             until,
                             Some(Event::Wait {
@@ -112,7 +112,7 @@ impl Book {
     fn step(
         &mut self,
         op: u32,
-        name: &str,
+        name: &'static str,
         cmd: Raw,
         pivot: bool,
         known: Option<Event>,
@@ -128,16 +128,13 @@ impl Book {
         let (cmd, new) = match known {
             None => {
                 fits("the command of step", name, &cmd, around.most)?;
-                let (name, cmd_) = (name.to_owned(), cmd.clone());
-                (
-                    cmd,
-                    Some(Event::Step {
-                        op,
-                        name,
-                        cmd: cmd_,
-                        pivot,
-                    }),
-                )
+                let new = Event::Step {
+                    op,
+                    name: name.to_owned(),
+                    cmd: cmd.clone(),
+                    pivot,
+                };
+                (cmd, Some(new))
             }
             Some(Event::Step {
                 name: n,
@@ -156,14 +153,7 @@ impl Book {
                 return Err(Park::misfit(&what, &other));
             }
         };
-        self.open(
-            op,
-            What::Step {
-                name: name.to_owned(),
-                cmd,
-            },
-            pivot,
-        );
+        self.open(op, What::Step { name, cmd }, pivot);
         Ok(new)
     }
 
@@ -271,7 +261,7 @@ mod tests {
         book.record(events);
         let around = Around {
             steps: &Steps::new(),
-            now: 1_000,
+            now: &|| 1_000,
             most: 8,
             step_keys: "k",
         };

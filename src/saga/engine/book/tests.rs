@@ -55,7 +55,7 @@ fn a_misfit_says_what_the_journal_has() {
 }
 
 fn step(cmd: &str) -> What {
-    let (name, cmd) = ("pay".to_owned(), serde_json::from_str(cmd).unwrap());
+    let (name, cmd) = ("pay", serde_json::from_str(cmd).unwrap());
     What::Step { name, cmd }
 }
 

@@ -2,7 +2,7 @@ use super::Builder;
 use crate::error::Check;
 use crate::saga::step::{
     ErasedStep, Failure, FnStep, OnUnknown, Outcome, Payload, StepContext, StepRef, StepRetry,
-    Verdict,
+    Verdict, encode,
 };
 use std::{future::Future, sync::Arc};
 
@@ -50,7 +50,10 @@ impl<App: Send + Sync + 'static> Builder<App> {
     {
         let step = FnStep {
             app: self.app.clone(),
-            run: Box::new(move |app, cx, input| Box::pin(run(app, cx, input))),
+            run: Box::new(move |app, cx, input| {
+                let running = run(app, cx, input);
+                Box::pin(async move { encode(&running.await?) })
+            }),
             undo: Box::new(move |app, cx, input, was| Box::pin(undo(app, cx, input, was))),
             verify: None,
             retry: StepRetry::default(),

@@ -46,7 +46,7 @@ impl Forward<'_> {
         if !self.is_given_up() {
             return Ok(());
         }
-        self.d.set_mode(Mode::Ending);
+        self.d.link.set_mode(Mode::Ending);
         for (op, wait) in std::mem::take(&mut self.waiting) {
             let Wait {
                 attempt,

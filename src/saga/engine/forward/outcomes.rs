@@ -3,11 +3,20 @@ use super::*;
 
 impl Forward<'_> {
     pub(super) fn settled(&mut self, op: u32, settled: Settled) -> Result<(), Park> {
-        if let Some(event) = self.outcome_of(op, settled)? {
-            self.d.push(event.clone());
-            self.outcome(&event)?;
+        match self.outcome_of(op, settled)? {
+            Some(event) => self.book_in(event),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// An outcome goes into the journal, and to the code.
+    fn book_in(&mut self, event: Event) -> Result<(), Park> {
+        let delivered = self.book.outcome(&event);
+        self.d.push(event);
+        match delivered? {
+            Some(delivered) => self.turns(Some(delivered)),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn outcome_of(&mut self, op: u32, settled: Settled) -> Result<Option<Event>, Park> {
@@ -70,8 +79,7 @@ impl Forward<'_> {
             for event in self.book.due(now) {
                 // An earlier one may have let it go.
                 if self.book.is_open(&event) {
-                    self.d.push(event.clone());
-                    self.outcome(&event)?;
+                    self.book_in(event)?;
                 }
             }
         }
@@ -90,16 +98,16 @@ impl Forward<'_> {
     }
 
     pub(super) fn again(&mut self, op: u32, wait: Wait) -> Result<(), Park> {
-        let Some(open) = self.book.open.get(&op).cloned() else {
+        let Some(open) = self.book.open.get(&op) else {
             return Ok(());
         };
         if self.loaded.contains(&op) {
             return self.start(op);
         }
         self.started.insert(op);
-        match open.what {
+        match open.what.clone() {
             What::Step { name, cmd } => {
-                let mut action = self.action(op, &name, cmd, wait.attempt, wait.tainted)?;
+                let mut action = self.action(op, name, cmd, wait.attempt, wait.tainted)?;
                 // It was asked about before the wait.
                 action.doubted = true;
                 self.running.push(Box::pin(action.run()));

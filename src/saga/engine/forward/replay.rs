@@ -49,10 +49,12 @@ impl Forward<'_> {
     pub(super) fn turns(&mut self, mut delivered: Option<(u32, Delivered)>) -> Result<(), Park> {
         loop {
             let before = self.d.batch.len();
-            for (op, ask) in self.turns.turn(delivered)? {
+            let mut asked = std::mem::take(&mut self.asked);
+            self.turns.turn(delivered, &mut asked)?;
+            for (op, ask) in asked.drain(..) {
                 let around = Around {
                     steps: &self.steps,
-                    now: self.d.core.now(),
+                    now: &|| self.d.core.now(),
                     most: self.d.core.max_payload,
                     step_keys: &self.step_keys,
                 };
@@ -65,6 +67,7 @@ impl Forward<'_> {
                     }
                 }
             }
+            self.asked = asked;
             match self.book.letter() {
                 Some(next) => delivered = Some(next),
                 None => return Ok(()),

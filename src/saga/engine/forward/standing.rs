@@ -86,7 +86,7 @@ impl Forward<'_> {
     }
 
     pub(super) async fn drain(&mut self) -> Stop {
-        self.d.set_mode(Mode::Drain);
+        self.d.link.set_mode(Mode::Drain);
         while let Some((op, settled)) = self.running.next().await {
             match self.outcome_of(op, settled) {
                 Ok(Some(event)) => self.d.push(event),

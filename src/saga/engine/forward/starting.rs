@@ -3,11 +3,11 @@ use super::*;
 
 impl Forward<'_> {
     pub(super) fn sort_out(&mut self) -> Vec<u32> {
-        let now = self.d.core.now();
-        let mut starting = Vec::new();
-        for op in std::mem::take(&mut self.book.to_start) {
+        let mut starting = std::mem::take(&mut self.book.to_start);
+        starting.retain(|op| {
+            let op = *op;
             if !self.book.open.contains_key(&op) || self.started.contains(&op) {
-                continue;
+                return false;
             }
             let undo = match self.book.open.get(&op).map(|open| &open.what) {
                 Some(What::Undo { target }) => Some(*target),
@@ -18,7 +18,7 @@ impl Forward<'_> {
             let written = known.and_then(|known| Some((known, known.waiting.as_ref()?)));
             match written {
                 Some((known, waiting))
-                    if waiting.not_before > now
+                    if waiting.not_before > self.d.core.now()
                         && waiting.undo == undo.is_some()
                         && !mutant("wait_shortened") =>
                 {
@@ -30,10 +30,11 @@ impl Forward<'_> {
                         refused_by: waiting.refused_by.clone(),
                     };
                     self.waiting.insert(op, wait);
+                    false
                 }
-                _ => starting.push(op),
+                _ => true,
             }
-        }
+        });
         starting
     }
 
@@ -62,12 +63,12 @@ impl Forward<'_> {
     }
 
     pub(super) fn start(&mut self, op: u32) -> Result<(), Park> {
-        let Some(open) = self.book.open.get(&op).cloned() else {
+        let Some(what) = self.book.open.get(&op).map(|open| open.what.clone()) else {
             return Ok(());
         };
         let loaded = self.loaded.remove(&op);
         self.started.insert(op);
-        match open.what {
+        match what {
             What::Step { name, cmd } => {
                 let tries = self
                     .d
@@ -85,7 +86,7 @@ impl Forward<'_> {
                     }
                     tainted = tries.tainted || (lost && !mutant("taint_forgotten_after_crash"));
                 }
-                let mut action = self.action(op, &name, cmd, used, tainted)?;
+                let mut action = self.action(op, name, cmd, used, tainted)?;
                 // A wait comes after the doubt, but for one that cut a verify short.
                 action.doubted = loaded && !lost && !action.step.verifies();
                 self.running.push(Box::pin(action.run()));
@@ -122,7 +123,7 @@ impl Forward<'_> {
         };
         let (name, cmd, was) = (known.name.clone(), known.cmd.clone(), was.clone());
         let mut action = self.action(target, &name, cmd, used, false)?;
-        action.step_key = format!("{}/{target}", self.step_keys);
+        action.step_key = backward::step_key(&self.step_keys, target);
         let undo = action.undo(Some(was));
         self.running
             .push(Box::pin(async move { (op, undo.await.1) }));
