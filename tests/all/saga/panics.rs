@@ -285,7 +285,7 @@ async fn an_output_that_cannot_be_kept_after_the_action_ran_is_unknown() {
     let mut handle = engine.start(saga, "k", ()).await.unwrap();
     let end = handle.outcome().await.unwrap_err().to_string();
     assert!(end.contains("may have been applied"), "{end}");
-    assert!(end.contains("no words for it"), "{end}");
+    assert!(end.contains("its `Serialize` refuses it"), "{end}");
     assert_eq!(stage.world.net(), 0);
 }
 
