@@ -48,7 +48,6 @@ mod waker;
 
 pub(crate) use abort::Given;
 pub use abort::{Abort, StepFailed};
-pub use context::Context;
 pub use op::{Numbered, Op, OpId, Raced};
 pub(crate) use shared::{Ask, Delivered, Shared};
 pub(crate) use waker::TurnWaker;
@@ -406,4 +405,10 @@ impl fmt::Debug for Flow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Flow({:?})", self.shared.key)
     }
+}
+
+/// The hand of a [`Saga`]'s code on its engine: [`Flow`], and the steps that the saga lists.
+pub struct Context<App, S> {
+    flow: Flow,
+    types: PhantomData<fn() -> (App, S)>,
 }

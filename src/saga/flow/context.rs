@@ -1,12 +1,7 @@
-use super::{Flow, Op, Saga, StepFailed};
+//! Steps that are types, asked for by sagas that are types.
+use super::{Context, Flow, Op, Saga, StepFailed};
 use crate::saga::step::{ListedIn, Step};
 use std::{marker::PhantomData, ops::Deref};
-
-/// The hand of a [`Saga`]'s code on its engine: [`Flow`], and the steps that the saga lists.
-pub struct Context<App, S> {
-    flow: Flow,
-    types: PhantomData<fn() -> (App, S)>,
-}
 
 impl<App, S> Context<App, S> {
     pub(crate) fn new(flow: Flow) -> Self {
