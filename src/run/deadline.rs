@@ -12,7 +12,8 @@ use crate::run::walk::{Phase, Track, Woken};
 use crate::{Event, Reason, Rejected};
 use std::{ops::Range, time::Duration};
 
-/// Instants are nanoseconds as in [`Call::nanos`]; all is zero until something has to wait.
+/// Instants are nanoseconds as in [`Call::nanos`]. Neighbours begin unlike: alike, the compiler fills
+/// them as one piece of memory, and moves that as one with the room for the timer beside them.
 #[derive(Clone, Copy)]
 pub(crate) struct Deadlines {
     /// The end of the wait that the walk is in, or was in last.
@@ -33,9 +34,9 @@ impl Deadlines {
     #[inline(always)]
     pub(crate) fn new() -> Self {
         Deadlines {
-            until: 0,
+            until: NEVER,
             since: 0,
-            hedge_after: 0,
+            hedge_after: NEVER,
             timed: 0,
             armed: 0,
         }
