@@ -27,7 +27,7 @@ pub use tokio::time::Instant;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-/// What nanoseconds are counted from: an hour before this process first counted. The system's clock,
+/// What nanoseconds are counted from: two hours before this process first counted. The system's clock,
 /// since one that a test has paused starts there and goes ahead.
 static EPOCH: LazyLock<Instant> = LazyLock::new(epoch);
 
@@ -36,8 +36,8 @@ static EPOCH: LazyLock<Instant> = LazyLock::new(epoch);
 fn epoch() -> Instant {
     let now = std::time::Instant::now();
     // Readings from before are told apart this far back.
-    let hour = Duration::from_secs(3600);
-    now.checked_sub(hour).unwrap_or(now).into()
+    let hours = Duration::from_secs(2 * 3600);
+    now.checked_sub(hours).unwrap_or(now).into()
 }
 
 /// Now, on the monotonic clock.
