@@ -1,7 +1,6 @@
 use super::config::BulkheadConfig;
 use super::gate::{Gate, Joined};
 use super::state::Standing;
-use crate::clock::Instant;
 use crate::policy::{Call, Enter, Exit, Outcome, Policy, Ticket};
 use crate::{Name, Observer, Reason};
 use std::{fmt, sync::Arc, time::Duration};
@@ -103,13 +102,6 @@ fn place(Ticket(ticket): Ticket) -> Option<u32> {
     u32::try_from(ticket.checked_sub(1)?).ok()
 }
 
-impl Core {
-    #[inline]
-    fn until(&self, call: &Call<'_>) -> Option<Instant> {
-        self.max_wait.and_then(|wait| call.now().checked_add(wait))
-    }
-}
-
 impl Policy for Bulkhead {
     fn name(&self) -> Name {
         self.0.name
@@ -124,7 +116,9 @@ impl Policy for Bulkhead {
         if core.gate.is_full() {
             return Enter::Reject(Reason::BulkheadFull);
         }
-        let until = core.until(call);
+        // In line, and only the gate behind a call: an `Enter` that a function returns through memory
+        // would take every refusal through memory (docs/decisions.md, "Pitfalls").
+        let until = core.max_wait.and_then(|wait| call.now().checked_add(wait));
         match core.gate.join(until, call.waker()) {
             Joined::Permit => Enter::Proceed(PERMIT),
             Joined::Full => Enter::Reject(Reason::BulkheadFull),

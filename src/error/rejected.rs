@@ -101,7 +101,7 @@ impl Rejected {
 
     /// The same, when so many attempts had been sent.
     #[inline(always)]
-    pub(crate) const fn after(self, started: u32) -> Self {
+    pub(crate) const fn with_started(self, started: u32) -> Self {
         Rejected { started, ..self }
     }
 

@@ -129,8 +129,9 @@ impl RetryConfig {
 
     /// Retries what policies further in refuse, too.
     ///
-    /// A full bulkhead, a spent limit, an open circuit; not before the time they hint at. Not what no wait can mend: a circuit opened by hand, a
-    /// call larger than a limit's burst, a missing timer. Default: refusals are returned.
+    /// A full bulkhead, a spent limit, an open circuit; not before the time they hint at. Not what no
+    /// wait can mend: a circuit opened by hand, a call larger than a limit's burst, a missing timer.
+    /// Default: refusals are returned.
     pub const fn retry_refusals(mut self) -> Self {
         self.rules.refusals = true;
         self

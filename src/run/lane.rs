@@ -113,13 +113,13 @@ where
             Inward::Refused(r) => {
                 if !track.holds_nothing() || plan.is_observed() {
                     call.set_may_repeat(unanswered_may_repeat(op, false));
-                    let told = r.after(*started);
+                    let told = r.with_started(*started);
                     if turn_outward(stack, track, &told, How::Rejected, call) {
                         return Step::Asleep;
                     }
                 }
                 track.phase = Phase::Ended;
-                return Step::Refused(r.after(*started));
+                return Step::Refused(r.with_started(*started));
             }
         },
         Phase::Running => track.polling = true,
@@ -130,7 +130,7 @@ where
         track.polling = false;
         let why = Reason::Other("no copy of the request is left to send");
         call.set_may_repeat(false);
-        let r = Rejected::new(plan.name(), why).after(*started);
+        let r = Rejected::new(plan.name(), why).with_started(*started);
         return match turn_outward(stack, track, &r, How::Rejected, call) {
             true => Step::Asleep,
             false => Step::Refused(r),

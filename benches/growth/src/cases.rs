@@ -20,7 +20,28 @@ pub struct Case {
     pub growth: Growth,
     /// Makes what there is already, counts between [`begin`](crate::mark::begin) and
     /// [`end`](crate::mark::end), and says how many operations that was.
-    pub run: fn(usize) -> Result<usize, Error>,
+    pub run: Run,
+}
+
+/// See [`Case::run`].
+type Run = fn(usize) -> Result<usize, Error>;
+
+impl Case {
+    fn new(
+        chart: &'static str,
+        name: &'static str,
+        sizes: &'static [usize],
+        growth: Growth,
+        run: Run,
+    ) -> Case {
+        Case {
+            chart,
+            name,
+            sizes,
+            growth,
+            run,
+        }
+    }
 }
 
 /// What is allowed.

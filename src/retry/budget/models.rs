@@ -2,14 +2,16 @@
 use super::*;
 use loom::thread;
 
+/// A retry for each first attempt, and none besides, over so long that nothing leaves.
+fn one_for_one() -> RetryBudget {
+    let budget = RetryBudget::new(1.0).over(Duration::from_secs(86_400));
+    budget.floor_per_second(0.0).build().unwrap()
+}
+
 #[test]
 fn no_deposit_is_lost_and_none_spent_twice() {
     loom::model(|| {
-        let budget = RetryBudget::new(1.0)
-            .over(Duration::from_secs(86_400))
-            .floor_per_second(0.0)
-            .build()
-            .unwrap();
+        let budget = one_for_one();
         let now = clock::now();
         let other = {
             let budget = budget.clone();
@@ -29,11 +31,7 @@ fn no_deposit_is_lost_and_none_spent_twice() {
 #[test]
 fn deposits_that_are_entered_late_are_entered_once() {
     loom::model(|| {
-        let budget = RetryBudget::new(1.0)
-            .over(Duration::from_secs(86_400))
-            .floor_per_second(0.0)
-            .build()
-            .unwrap();
+        let budget = one_for_one();
         // As after many: two may be late.
         budget.0.slack.store(2, Relaxed);
         let now = clock::now();

@@ -25,15 +25,18 @@ fn slow(b: &mut Builder<()>) -> SagaRef<(), ()> {
     })
 }
 
-/// An engine with one place, whose store answers late once it is told to.
-async fn one_place() -> (Engine<()>, SagaRef<(), ()>, Arc<AtomicBool>) {
+/// An engine with one place, whose store answers this call so many seconds late, once it is told to.
+async fn one_place(
+    slow_call: &'static str,
+    seconds: u64,
+) -> (Engine<()>, SagaRef<(), ()>, Arc<AtomicBool>) {
     let late = Arc::new(AtomicBool::new(false));
     let is_late = late.clone();
     let store = Hooked::new(move |call| {
-        let wait = call == "created" && is_late.load(SeqCst);
+        let wait = call == slow_call && is_late.load(SeqCst);
         async move {
             if wait {
-                pass(60).await;
+                pass(seconds).await;
             }
             Ok(())
         }
@@ -49,7 +52,7 @@ async fn one_place() -> (Engine<()>, SagaRef<(), ()>, Arc<AtomicBool>) {
 
 #[tokio::test(start_paused = true)]
 async fn one_that_has_ended_before_its_start_came_back_tells_its_end() {
-    let (engine, saga, late) = one_place().await;
+    let (engine, saga, late) = one_place("created", 60).await;
     engine.start(saga, "first", ()).await.unwrap();
     late.store(true, SeqCst);
     let waiting = tokio::spawn({
@@ -66,7 +69,7 @@ async fn one_that_has_ended_before_its_start_came_back_tells_its_end() {
 
 #[tokio::test(start_paused = true)]
 async fn one_whose_start_was_dropped_after_it_was_written_down_runs() {
-    let (engine, saga, late) = one_place().await;
+    let (engine, saga, late) = one_place("created", 60).await;
     engine.start(saga, "first", ()).await.unwrap();
     late.store(true, SeqCst);
     let start = async { engine.start(saga, "second", ()).await };
@@ -81,22 +84,7 @@ async fn one_whose_start_was_dropped_after_it_was_written_down_runs() {
 /// saga came.
 #[tokio::test(start_paused = true)]
 async fn a_place_that_comes_free_while_the_engine_looks_is_not_overlooked() {
-    let late = Arc::new(AtomicBool::new(false));
-    let is_late = late.clone();
-    let store = Hooked::new(move |call| {
-        let wait = call == "claim" && is_late.load(SeqCst);
-        async move {
-            if wait {
-                pass(6).await;
-            }
-            Ok(())
-        }
-    });
-    let mut b = Engine::builder((), store);
-    b.wall_clock(clock()).max_running_of("s", 1);
-    let saga = slow(&mut b);
-    let engine = b.build().await.unwrap();
-    pass(0).await;
+    let (engine, saga, late) = one_place("claim", 6).await;
     // Ends at ten seconds: in the second of the looks that the second saga brings about, in which
     // this name is left out.
     engine.start(saga, "first", ()).await.unwrap();

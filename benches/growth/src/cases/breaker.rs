@@ -10,13 +10,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const OPS: usize = 1000;
 
 pub fn cases() -> Vec<Case> {
-    let case = |name, sizes, growth, run| Case {
-        chart: "breaker",
-        name,
-        sizes,
-        growth,
-        run,
-    };
+    let case = |name, sizes, growth, run| Case::new("breaker", name, sizes, growth, run);
     use Growth::{Flat, Linear, Log};
     vec![
         case(

@@ -7,13 +7,7 @@ use seawall::Bulkhead;
 const OPS: usize = 256;
 
 pub fn cases() -> Vec<Case> {
-    let case = |name, growth, run| Case {
-        chart: "line",
-        name,
-        sizes: TO_1E5,
-        growth,
-        run,
-    };
+    let case = |name, growth, run| Case::new("line", name, TO_1E5, growth, run);
     use Growth::{Flat, Log};
     vec![
         // Some of them pay for a larger room, in which the line moves.

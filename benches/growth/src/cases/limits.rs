@@ -11,13 +11,7 @@ const OPS: usize = 256;
 const S: Duration = Duration::from_secs(1);
 
 pub fn cases() -> Vec<Case> {
-    let case = |chart, name, sizes, growth, run| Case {
-        chart,
-        name,
-        sizes,
-        growth,
-        run,
-    };
+    let case = Case::new;
     vec![
         case(
             "line",

@@ -13,13 +13,7 @@ use tokio::sync::Notify;
 const OPS: usize = 32;
 
 pub fn cases() -> Vec<Case> {
-    let case = |chart, name, sizes, growth, run| Case {
-        chart,
-        name,
-        sizes,
-        growth,
-        run,
-    };
+    let case = Case::new;
     use Growth::{Linear, Log};
     vec![
         case("sagas", "a saga, n others in a step", TO_1E4, Log, |n| {
