@@ -6,27 +6,31 @@
 //! asked; then, for as long as something is due, the outermost deadline, or the delay, or the hedge.
 mod boxes;
 mod breaker;
+mod closed;
 mod counters;
 mod ends;
 mod race;
 mod ways_in;
 
-use crate::case::{Case, Ms, Policy, Script};
-use crate::told::{Answer, Told};
+use crate::case::{Attempt, Case, Form, Ms, Policy, Ready, Request, Script};
+use crate::told::{Answer, Log};
 use boxes::Inner;
 pub use breaker::Breaker;
+pub use closed::{Closed, Good};
 pub use counters::{Budget, Bulkhead, Rate};
 use ends::Fate;
+use seawall::Replay;
 use ways_in::{Pass, Turn};
 
 /// All that the calls of a case share.
 pub struct World {
     pub now: Ms,
-    pub told: Vec<Told>,
+    pub told: Log,
     pub shared: Vec<Shared>,
+    pub good: Good,
 }
 
-/// What one policy of the stack remembers between calls.
+/// What one policy remembers between calls, whichever pipeline they come through.
 pub enum Shared {
     Nothing,
     Breaker(Breaker),
@@ -40,7 +44,7 @@ pub enum Shared {
 impl World {
     pub fn new(case: &Case) -> Self {
         let shared = case
-            .stack
+            .policies
             .iter()
             .enumerate()
             .map(|(i, policy)| match policy {
@@ -52,8 +56,8 @@ impl World {
                     interval,
                     burst,
                     max_wait,
-                    weight,
-                } => Shared::Rate(Rate::new(*interval, *burst, *max_wait, *weight)),
+                    ..
+                } => Shared::Rate(Rate::new(*interval, *burst, *max_wait)),
                 Policy::Retry(spec) => match spec.budget {
                     Some(spec) => Shared::Budget(Budget::new(spec)),
                     None => Shared::Nothing,
@@ -63,20 +67,27 @@ impl World {
             });
         World {
             now: 0,
-            told: Vec::new(),
+            told: Log::default(),
             shared: shared.collect(),
+            good: Good::new(case.max_age),
         }
     }
 }
 
-/// One call.
-pub struct Calling {
+/// One call through a pipeline.
+struct Calling {
     stage: Stage,
-    pub(in crate::naive) script: Script,
-    /// Attempts that were begun, that have ended, and that run.
-    pub(in crate::naive) begun: usize,
-    pub(in crate::naive) ended: u32,
-    pub live: u32,
+    script: Script,
+    /// What is left to send. The closures have one, too, that nobody sees.
+    request: Option<Request>,
+    /// The number of the first attempt.
+    first: usize,
+    /// Attempts that were begun, that were sent and have ended, that run, and whose service is not
+    /// ready yet.
+    begun: usize,
+    ended: u32,
+    live: u32,
+    readying: u32,
 }
 
 enum Stage {
@@ -86,19 +97,57 @@ enum Stage {
 }
 
 impl Calling {
-    pub fn new(script: Script) -> Self {
+    fn new(script: Script, first: usize) -> Self {
+        let plain = |replay| Request {
+            replay,
+            copies: None,
+        };
+        let request = match script.form {
+            Form::Run => plain(Replay::Always),
+            Form::Once => plain(Replay::Never),
+            Form::Service(request) => request,
+        };
         Calling {
             stage: Stage::Fresh,
             script,
+            request: Some(request),
+            first,
             begun: 0,
             ended: 0,
             live: 0,
+            readying: 0,
         }
+    }
+
+    /// The request, and what becomes of it.
+    fn take(&mut self) -> Option<(usize, Attempt)> {
+        let request = self.request.take()?;
+        if request.replay != Replay::Never {
+            self.request = request.copy();
+        }
+        let number = self.begun;
+        self.begun += 1;
+        let mut attempt = Attempt::PLAIN;
+        if let Some(scripted) = self.script.attempts.get(number) {
+            attempt = *scripted;
+        }
+        if !matches!(self.script.form, Form::Service(_)) {
+            attempt.ready = Ready::AT_ONCE;
+        }
+        Some((self.first + number, attempt))
+    }
+
+    /// `sent`: an attempt that was may have arrived, and nobody has heard an answer.
+    fn may_repeat(&self, sent: bool) -> bool {
+        let request = self.request.as_ref();
+        request.is_some_and(|request| request.replay == Replay::Always || !sent)
     }
 
     /// What it comes to in this poll, and whether the poll changed anything: if it did, somebody
     /// had to wake the call.
-    pub fn poll(&mut self, world: &mut World, stack: &[Policy]) -> (Option<Answer>, bool) {
+    fn poll(&mut self, world: &mut World, case: &Case) -> (Option<Answer>, bool) {
+        let stack = &case.stacks[self.script.stack][..];
+        world.told.stack = self.script.stack;
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
         let mut turn = Turn {
             world,
@@ -134,7 +183,10 @@ impl Calling {
         }
         let moved = turn.moved;
         match end {
-            Some(end) => (Some(end.answer), true),
+            Some(end) => {
+                let answer = end.answer.map_or_else(Answer::Bad, Answer::Ok);
+                (Some(answer), true)
+            }
             None => {
                 self.stage = Stage::Under(inner);
                 (None, moved)
@@ -143,12 +195,13 @@ impl Calling {
     }
 
     /// The caller goes away.
-    pub fn leave(&mut self, world: &mut World, stack: &[Policy]) {
+    fn leave(&mut self, world: &mut World, case: &Case) {
+        world.told.stack = self.script.stack;
         if let Stage::Under(inner) = std::mem::replace(&mut self.stage, Stage::Over) {
             let mut turn = Turn {
                 world,
+                stack: &case.stacks[self.script.stack],
                 call: self,
-                stack,
                 moved: false,
                 panicked: false,
                 extended: false,
@@ -157,16 +210,16 @@ impl Calling {
         }
     }
 
-    pub fn is_over(&self) -> bool {
+    fn is_over(&self) -> bool {
         matches!(self.stage, Stage::Over)
     }
 
-    pub fn is_fresh(&self) -> bool {
+    fn is_fresh(&self) -> bool {
         matches!(self.stage, Stage::Fresh)
     }
 
     /// When something is due in it at the earliest: of its own accord, or its operation's.
-    pub fn due(&self) -> Option<Ms> {
+    fn due(&self) -> Option<Ms> {
         match &self.stage {
             Stage::Under(inner) => [inner.due(), inner.answers_at()]
                 .into_iter()

@@ -1,41 +1,57 @@
-//! The real thing: the stack as a user builds it, and operations that do what their script says.
-use crate::case::{Attempt, Case, Custom, Policy, Says, Script, ms};
-use crate::told::{Answer, How, NAMES, Told, name};
-use seawall::policy::{self, Call, Enter, Exit, Outcome, Ticket};
+//! The real thing: pipelines as a user builds them, and operations that do what their script says.
+mod closing;
+mod foreign;
+mod operation;
+mod service;
+
+pub use closing::{Answering, Calling};
+pub use operation::{Alarms, Operations};
+
+use crate::case::{Case, Place, Policy, Request, ms};
+use crate::told::{Answer, Bad, Heard, NAMES, STACKS, Told, name};
+use foreign::Foreign;
 use seawall::retry::RetryBudget;
+use seawall::value::LastKnownGood;
 use seawall::{
-    Bulkhead, CircuitBreaker, Class, Classify, Error, Event, Hedge, Name, Pipeline, RateLimit,
-    Reason, Replay, Retry, Timeout,
+    Bulkhead, CircuitBreaker, Class, Classify, Error, Event, Hedge, Inspect, Name, Pipeline,
+    RateLimit, Replay, Retry, Timeout, policy,
 };
-use std::cell::{Cell, RefCell};
-use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
 use tokio::time::Instant;
 
-/// What an operation fails with: the number of the attempt, and what the dialect makes of it.
+/// What an operation fails with: the number of the attempt, what the dialect makes of it, and what
+/// the dialect has to hear of the request.
 #[derive(Debug)]
-pub struct Fault(usize, Class);
+pub struct Fault(pub usize, pub Class, pub Replay);
 
 pub struct Dialect;
 
 impl Classify<usize, Fault> for Dialect {
-    fn classify(&self, result: &Result<usize, Fault>, _: Replay) -> Class {
+    fn classify(&self, result: &Result<usize, Fault>, replay: Replay) -> Class {
         match result {
             Ok(_) => Class::Success,
-            Err(fault) => fault.1,
+            Err(fault) => {
+                assert_eq!(fault.2, replay, "contained, and then it is `Ignored`");
+                fault.1
+            }
         }
     }
 }
 
-pub type Heard = Arc<Mutex<Vec<Told>>>;
+impl Inspect<Request> for Dialect {
+    fn inspect(&self, request: &Request) -> Replay {
+        request.replay
+    }
+}
 
-/// The stack, and a handle on each of its policies.
+pub type Ears = Arc<Mutex<Vec<Heard>>>;
+
+/// The pipelines, a handle on each of the policies, and the last good answer.
 pub struct Real {
-    pub pipeline: Pipeline<Dialect>,
+    pub pipelines: [Pipeline<Dialect>; 2],
     pub handles: Vec<Handle>,
-    pub heard: Heard,
+    pub good: LastKnownGood<usize>,
+    pub ears: Ears,
     pub began: Instant,
 }
 
@@ -45,72 +61,25 @@ pub enum Handle {
     Bulkhead(Bulkhead),
     Rate(RateLimit),
     Budget(RetryBudget),
+    Foreign(Arc<dyn policy::Policy>),
 }
 
 impl Real {
     pub fn new(case: &Case) -> Self {
-        let heard = Heard::default();
-        let hears = heard.clone();
-        let mut builder = Pipeline::builder("stack").observer(move |_: Name, event: &Event<'_>| {
-            hears.lock().unwrap().push(Told::of(event))
-        });
-        let mut handles = Vec::new();
-        for (i, policy) in case.stack.iter().enumerate() {
-            let mut handle = Handle::None;
-            builder = match policy {
-                Policy::Timeout(after) => builder.with(Timeout::after(ms(*after)).name(name(i))),
-                Policy::Hedge { after, attempts } => {
-                    builder.with(Hedge::after(ms(*after)).attempts(*attempts).name(name(i)))
-                }
-                Policy::Retry(spec) => {
-                    let (config, budget) = retry(i, spec);
-                    handle = budget.map_or(Handle::None, Handle::Budget);
-                    builder.with(config)
-                }
-                Policy::Breaker(spec) => {
-                    let breaker = breaker(i, spec);
-                    handle = Handle::Breaker(breaker.clone());
-                    builder.with(breaker)
-                }
-                Policy::Bulkhead {
-                    limit,
-                    queue,
-                    max_wait,
-                } => {
-                    let mut config = Bulkhead::new(*limit).queue(*queue).name(name(i));
-                    if let Some(wait) = max_wait {
-                        config = config.max_wait(ms(*wait));
-                    }
-                    let bulkhead = config.build().unwrap();
-                    handle = Handle::Bulkhead(bulkhead.clone());
-                    builder.with(bulkhead)
-                }
-                Policy::Rate {
-                    interval,
-                    burst,
-                    max_wait,
-                    weight,
-                } => {
-                    let config = RateLimit::new(1, ms(*interval)).burst(*burst);
-                    let config = config.max_wait(ms(*max_wait)).name(name(i));
-                    let rate = config.build().unwrap().weight(*weight);
-                    handle = Handle::Rate(rate.clone());
-                    builder.with(rate)
-                }
-                Policy::Custom(custom) => builder.with(Foreign {
-                    i,
-                    custom: *custom,
-                    count: Mutex::new(0),
-                    heard: heard.clone(),
-                    began: now(),
-                }),
-            };
-            handles.push(handle);
-        }
+        let ears = Ears::default();
+        let policies = case.policies.iter().enumerate();
+        let handles: Vec<_> = policies.map(|(i, p)| handle(i, p, &ears)).collect();
+        let hears = ears.clone();
+        let good = LastKnownGood::new("good")
+            .max_age(ms(case.max_age))
+            .observer(move |_: Name, event: &Event<'_>| {
+                hears.lock().unwrap().push((None, Told::of(event)))
+            });
         Real {
-            pipeline: builder.classify(Dialect).build().unwrap(),
+            pipelines: [0, 1].map(|n| pipeline(n, &case.stacks[n], &handles, &ears)),
             handles,
-            heard,
+            good: good.build().unwrap(),
+            ears,
             began: now(),
         }
     }
@@ -120,10 +89,67 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
-fn retry(
-    i: usize,
-    spec: &crate::case::Retry,
-) -> (seawall::retry::RetryConfig, Option<RetryBudget>) {
+fn pipeline(n: usize, places: &[Place], handles: &[Handle], ears: &Ears) -> Pipeline<Dialect> {
+    let hears = ears.clone();
+    let mut builder = Pipeline::builder(STACKS[n]).observer(move |of: Name, event: &Event<'_>| {
+        let stack = STACKS.iter().position(|name| of.as_str() == *name);
+        hears.lock().unwrap().push((stack, Told::of(event)))
+    });
+    for Place { id, policy } in places {
+        builder = match (policy, &handles[*id]) {
+            (Policy::Timeout(after), _) => builder.with(Timeout::after(ms(*after)).name(name(*id))),
+            (Policy::Hedge { after, attempts }, _) => {
+                let hedge = Hedge::after(ms(*after)).attempts(*attempts);
+                builder.with(hedge.name(name(*id)))
+            }
+            (Policy::Retry(spec), Handle::Budget(budget)) => {
+                builder.with(retry(*id, spec).budget(budget))
+            }
+            (Policy::Retry(spec), _) => builder.with(retry(*id, spec)),
+            (Policy::Rate { weight, .. }, Handle::Rate(rate)) => builder.with(rate.weight(*weight)),
+            (_, Handle::Breaker(breaker)) => builder.with(breaker),
+            (_, Handle::Bulkhead(bulkhead)) => builder.with(bulkhead),
+            (_, Handle::Foreign(foreign)) => builder.with(foreign.clone()),
+            _ => unreachable!("each policy has its handle"),
+        };
+    }
+    builder.classify(Dialect).build().unwrap()
+}
+
+fn handle(i: usize, policy: &Policy, ears: &Ears) -> Handle {
+    match policy {
+        Policy::Timeout(_) | Policy::Hedge { .. } => Handle::None,
+        Policy::Retry(spec) => match spec.budget {
+            Some(spec) => Handle::Budget(budget(spec)),
+            None => Handle::None,
+        },
+        Policy::Breaker(spec) => Handle::Breaker(breaker(i, spec)),
+        Policy::Bulkhead {
+            limit,
+            queue,
+            max_wait,
+        } => {
+            let mut config = Bulkhead::new(*limit).queue(*queue).name(name(i));
+            if let Some(wait) = max_wait {
+                config = config.max_wait(ms(*wait));
+            }
+            Handle::Bulkhead(config.build().unwrap())
+        }
+        Policy::Rate {
+            interval,
+            burst,
+            max_wait,
+            ..
+        } => {
+            let config = RateLimit::new(1, ms(*interval)).burst(*burst);
+            let config = config.max_wait(ms(*max_wait)).name(name(i));
+            Handle::Rate(config.build().unwrap())
+        }
+        Policy::Custom(custom) => Handle::Foreign(Arc::new(Foreign::new(i, *custom, ears.clone()))),
+    }
+}
+
+fn retry(i: usize, spec: &crate::case::Retry) -> seawall::retry::RetryConfig {
     let mut config = match (spec.attempts, spec.within) {
         (Some(attempts), None) => Retry::attempts(attempts),
         (Some(attempts), Some(within)) => Retry::attempts(attempts).max_elapsed(ms(within)),
@@ -138,18 +164,16 @@ fn retry(
     if spec.circuit {
         config = config.wait_for_circuit();
     }
-    let budget = spec.budget.map(|budget| {
-        let over = ms(budget.tenth * 10);
-        RetryBudget::new(budget.percent as f64 / 100.0)
-            .over(over)
-            .floor_per_second(budget.reserve as f64 / over.as_secs_f64())
-            .build()
-            .unwrap()
-    });
-    if let Some(budget) = &budget {
-        config = config.budget(budget);
-    }
-    (config, budget)
+    config
+}
+
+fn budget(spec: crate::case::Budget) -> RetryBudget {
+    let over = ms(spec.tenth * 10);
+    RetryBudget::new(spec.percent as f64 / 100.0)
+        .over(over)
+        .floor_per_second(spec.reserve as f64 / over.as_secs_f64())
+        .build()
+        .unwrap()
 }
 
 fn breaker(i: usize, spec: &crate::case::Breaker) -> CircuitBreaker {
@@ -184,164 +208,21 @@ fn breaker(i: usize, spec: &crate::case::Breaker) -> CircuitBreaker {
     config.build().unwrap()
 }
 
-/// A policy written elsewhere, which tells of its exits where events are told.
-struct Foreign {
-    i: usize,
-    custom: Custom,
-    count: Mutex<u32>,
-    heard: Heard,
-    began: Instant,
-}
-
-impl policy::Policy for Foreign {
-    fn name(&self) -> Name {
-        name(self.i)
-    }
-
-    fn enter(&self, call: &Call<'_>) -> Enter {
-        let (ticket, since) = (Ticket(7), call.now());
-        match self.custom {
-            Custom::Every(n) => {
-                let mut count = self.count.lock().unwrap();
-                *count += 1;
-                if (*count).is_multiple_of(n) {
-                    return Enter::Reject(Reason::Other("every so many"));
-                }
-                Enter::Proceed(ticket)
-            }
-            Custom::Delay(wait) => Enter::Delay {
-                ticket,
-                until: since + ms(wait),
-            },
-            Custom::Within { after, .. } => Enter::Within(ms(after)),
-            Custom::Wait(wait) => {
-                let until = since + ms(wait);
-                Enter::Wait {
-                    ticket: Ticket((until - self.began).as_millis() as u64),
-                    until: Some(until),
-                }
-            }
-        }
-    }
-
-    fn resume(&self, ticket: Ticket, call: &Call<'_>) -> Enter {
-        match self.custom {
-            Custom::Within { more, times, .. } => {
-                let mut granted = self.count.lock().unwrap();
-                if *granted >= times {
-                    return Enter::Reject(Reason::Other("late"));
-                }
-                *granted += 1;
-                Enter::Within(ms(more))
-            }
-            Custom::Wait(_) => match self.began + ms(ticket.0) {
-                until if until <= call.now() => Enter::Proceed(ticket),
-                until => Enter::Wait {
-                    ticket,
-                    until: Some(until),
-                },
-            },
-            _ => Enter::Reject(Reason::Expired),
-        }
-    }
-
-    fn exit(&self, _: Ticket, outcome: &Outcome<'_>, _: &Call<'_>) -> Exit {
-        let told = Told::Exit(name(self.i), How::of(outcome));
-        self.heard.lock().unwrap().push(told);
-        Exit::Pass
-    }
-}
-
-/// What the operations of one call share.
-pub struct Operations {
-    script: Script,
-    begun: Cell<usize>,
-    pub live: Cell<u32>,
-    alarms: Alarms,
-}
-
-/// Who is to be woken when.
-pub type Alarms = Rc<RefCell<Vec<(Instant, Waker)>>>;
-
-type Boxed<'a> = Pin<Box<dyn Future<Output = Result<usize, Error<Fault>>> + 'a>>;
-
-impl Operations {
-    pub fn new(script: Script, alarms: Alarms) -> Rc<Self> {
-        Rc::new(Operations {
-            script,
-            begun: Cell::new(0),
-            live: Cell::new(0),
-            alarms,
-        })
-    }
-
-    pub fn call<'a>(self: &Rc<Self>, pipeline: &'a Pipeline<Dialect>) -> Boxed<'a> {
-        let this = self.clone();
-        let begin = move || {
-            let plain = Attempt {
-                takes: 0,
-                says: Says::Ok,
-            };
-            let number = this.begun.get();
-            let Attempt { takes, says } = *this.script.attempts.get(number).unwrap_or(&plain);
-            this.begun.set(number + 1);
-            if says == Says::PanicsAtOnce {
-                panic!("scripted");
-            }
-            this.live.set(this.live.get() + 1);
-            Running {
-                call: this.clone(),
-                number,
-                says,
-                at: now() + ms(takes),
-            }
-        };
-        if self.script.once {
-            Box::pin(pipeline.run_once(begin))
-        } else {
-            Box::pin(pipeline.run(begin))
-        }
-    }
-}
-
-struct Running {
-    call: Rc<Operations>,
-    number: usize,
-    says: Says,
-    at: Instant,
-}
-
-impl Future for Running {
-    type Output = Result<usize, Fault>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.says == Says::Never {
-            return Poll::Pending;
-        }
-        if self.at > now() {
-            let alarm = (self.at, cx.waker().clone());
-            self.call.alarms.borrow_mut().push(alarm);
-            return Poll::Pending;
-        }
-        match self.says {
-            Says::Ok => Poll::Ready(Ok(self.number)),
-            Says::Panics => panic!("scripted"),
-            says => Poll::Ready(Err(Fault(self.number, says.class()))),
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.call.live.set(self.call.live.get() - 1);
-    }
-}
-
 /// What came out, in the model's words.
-pub fn answer(result: Result<usize, Error<Fault>>) -> Answer {
-    match result {
-        Ok(number) => Answer::Ok(number),
-        Err(Error::Inner(fault)) => Answer::Err(fault.0),
-        Err(Error::Rejected(refused)) => Answer::Refused(refused),
+impl From<Result<usize, Error<Fault>>> for Answer {
+    fn from(result: Result<usize, Error<Fault>>) -> Answer {
+        match result {
+            Ok(number) => Answer::Ok(number),
+            Err(error) => Answer::Bad(error.into()),
+        }
+    }
+}
+
+impl From<Error<Fault>> for Bad {
+    fn from(error: Error<Fault>) -> Bad {
+        match error {
+            Error::Inner(fault) => Bad::Err(fault.0),
+            Error::Rejected(refused) => Bad::Refused(refused),
+        }
     }
 }

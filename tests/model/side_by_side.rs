@@ -1,8 +1,8 @@
 //! Both sides, step by step: what they say, and what they have in hand, has to be the same.
-use crate::case::{Case, Ms, Policy, Script, Step, ms};
-use crate::naive::{Calling, Shared, World};
-use crate::real::{Alarms, Handle, Operations, Real, answer, now};
-use crate::told::Answer;
+use crate::case::{Case, Ms, Rescue, Script, Step, ms};
+use crate::naive::{Closed, Shared, World};
+use crate::real::{Alarms, Answering, Calling, Handle, Operations, Real, now};
+use crate::told::{Answer, BY_HAND, FALLBACK};
 use proptest::prelude::*;
 use seawall::circuit_breaker::State;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,10 +10,6 @@ use std::rc::Rc;
 use std::task::Poll;
 use tokio::time::advance;
 use tokio_test::task::Spawn;
-
-type Real1<'a> = Spawn<
-    std::pin::Pin<Box<dyn Future<Output = Result<usize, seawall::Error<crate::real::Fault>>> + 'a>>,
->;
 
 struct Sides<'a> {
     case: &'a Case,
@@ -26,23 +22,48 @@ struct Sides<'a> {
 
 struct Call<'a> {
     operations: Rc<Operations>,
+    fallback: Option<Rc<Operations>>,
     /// `None`: it is over.
-    real: Option<Real1<'a>>,
-    model: Calling,
+    real: Option<Spawn<Answering<'a>>>,
+    model: Closed,
+}
+
+impl<'a> Call<'a> {
+    fn new(script: &Script, real: &'a Real, alarms: &Alarms) -> Self {
+        let operations = Operations::new(script.clone(), 0, alarms.clone());
+        let fallback = match script.closing.as_ref().map(|closing| &closing.by) {
+            Some(Rescue::Run(other) | Rescue::Service(other)) => {
+                let other = (**other).clone();
+                Some(Operations::new(other, FALLBACK, alarms.clone()))
+            }
+            _ => None,
+        };
+        let calling = Calling {
+            real,
+            operations: operations.clone(),
+            fallback: fallback.clone(),
+        };
+        Call {
+            operations,
+            fallback,
+            real: Some(tokio_test::task::spawn(calling.begin())),
+            model: Closed::new(script.clone()),
+        }
+    }
+
+    /// As the model counts them.
+    fn counts(&self) -> [(u32, u32); 2] {
+        let count = |of: &Rc<Operations>| (of.live.get(), of.services.get());
+        let fallback = self.fallback.as_ref();
+        [count(&self.operations), fallback.map_or((0, 0), count)]
+    }
 }
 
 /// Runs the case on both sides.
 pub async fn compare(case: &Case) -> Result<(), TestCaseError> {
     let real = Real::new(case);
     let alarms = Alarms::default();
-    let begin = |script: &Script| {
-        let operations = Operations::new(script.clone(), alarms.clone());
-        Call {
-            real: Some(tokio_test::task::spawn(operations.call(&real.pipeline))),
-            operations,
-            model: Calling::new(script.clone()),
-        }
-    };
+    let begin = |script: &Script| Call::new(script, &real, &alarms);
     let mut sides = Sides {
         case,
         real: &real,
@@ -81,7 +102,7 @@ impl Sides<'_> {
             Step::Drop(n) => {
                 let call = &mut self.calls[n % calls];
                 call.real = None;
-                call.model.leave(&mut self.world, &self.case.stack);
+                call.model.leave(&mut self.world, self.case);
                 Ok(())
             }
             Step::Limit(n, limit) => {
@@ -90,6 +111,16 @@ impl Sides<'_> {
             }
             Step::ByHand(n, what) => {
                 self.by_hand(n, what);
+                Ok(())
+            }
+            Step::Set => {
+                self.real.good.set(BY_HAND);
+                self.world.good.set(self.world.now);
+                Ok(())
+            }
+            Step::Clear => {
+                self.real.good.clear();
+                self.world.good.clear();
                 Ok(())
             }
         }
@@ -104,22 +135,16 @@ impl Sides<'_> {
         let polled = catch_unwind(AssertUnwindSafe(|| real.poll()));
         let got = match polled {
             Ok(Poll::Pending) => None,
-            Ok(Poll::Ready(result)) => Some(answer(result)),
+            Ok(Poll::Ready(answer)) => Some(answer),
             Err(_) => Some(Answer::Panicked),
         };
         if got.is_some() {
             call.real = None;
         }
-        let (expected, moved) = call.model.poll(&mut self.world, &self.case.stack);
+        let (expected, moved) = call.model.poll(&mut self.world, self.case);
         let now = self.world.now;
         prop_assert_eq!(got, expected, "call {} at {} ms", n, now);
         prop_assert!(woken || !moved, "call {n} was not woken at {now} ms");
-        prop_assert_eq!(
-            call.operations.live.get(),
-            call.model.live,
-            "attempts of {}",
-            n
-        );
         self.agree()
     }
 
@@ -157,7 +182,7 @@ impl Sides<'_> {
     }
 
     fn set_limit(&mut self, n: usize, limit: u32) {
-        let n = n % self.case.stack.len().max(1);
+        let n = n % self.case.policies.len().max(1);
         if let (Some(Handle::Bulkhead(real)), Some(Shared::Bulkhead(model))) =
             (self.real.handles.get(n), self.world.shared.get_mut(n))
         {
@@ -167,7 +192,7 @@ impl Sides<'_> {
     }
 
     fn by_hand(&mut self, n: usize, what: u8) {
-        let n = n % self.case.stack.len().max(1);
+        let n = n % self.case.policies.len().max(1);
         let (Some(Handle::Breaker(real)), Some(Shared::Breaker(model))) =
             (self.real.handles.get(n), self.world.shared.get_mut(n))
         else {
@@ -199,11 +224,18 @@ impl Sides<'_> {
 
     /// What was heard, and what every policy holds.
     fn agree(&mut self) -> Result<(), TestCaseError> {
-        let heard = self.real.heard.lock().unwrap();
+        let heard = self.real.ears.lock().unwrap();
         let (from, now) = (self.heard, self.world.now);
-        prop_assert_eq!(&heard[from..], &self.world.told[from..], "at {} ms", now);
+        let told = &self.world.told.heard;
+        prop_assert_eq!(&heard[from..], &told[from..], "at {} ms", now);
         self.heard = heard.len();
         drop(heard);
+        for (n, call) in self.calls.iter().enumerate() {
+            let (counts, expected) = (call.counts(), call.model.counts());
+            prop_assert_eq!(counts, expected, "attempts and services of {}", n);
+        }
+        let good = self.real.good.peek();
+        prop_assert_eq!(good, self.world.good.last(now), "good at {} ms", now);
         for (i, handle) in self.real.handles.iter().enumerate() {
             match (handle, &mut self.world.shared[i]) {
                 (Handle::Bulkhead(real), Shared::Bulkhead(model)) => {
@@ -249,11 +281,11 @@ impl Sides<'_> {
         }
         for call in &mut self.calls {
             call.real = None;
-            call.model.leave(&mut self.world, &self.case.stack);
+            call.model.leave(&mut self.world, self.case);
         }
         self.agree()?;
-        for (handle, policy) in self.real.handles.iter().zip(&self.case.stack) {
-            if let (Handle::Bulkhead(real), Policy::Bulkhead { .. }) = (handle, policy) {
+        for handle in &self.real.handles {
+            if let Handle::Bulkhead(real) = handle {
                 prop_assert_eq!(
                     (real.in_flight(), real.queued()),
                     (0, 0),

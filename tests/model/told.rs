@@ -5,11 +5,32 @@ use seawall::policy::Outcome;
 use seawall::{Class, Event, Name, Rejected};
 use std::time::Duration;
 
-/// By place in the stack.
-pub const NAMES: [&str; 6] = ["p0", "p1", "p2", "p3", "p4", "p5"];
+/// By number of the policy.
+pub const NAMES: [&str; 10] = ["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8", "p9"];
 
 pub fn name(i: usize) -> Name {
     Name::from_static(NAMES[i])
+}
+
+/// The pipelines.
+pub const STACKS: [&str; 2] = ["one", "other"];
+
+/// With the pipeline whose call it was; `None`: somebody tells it without one.
+pub type Heard = (Option<usize>, Told);
+
+/// What was heard, in its order.
+#[derive(Default)]
+pub struct Log {
+    /// Whose calls are under way.
+    pub stack: usize,
+    pub heard: Vec<Heard>,
+}
+
+impl Log {
+    pub fn push(&mut self, told: Told) {
+        let alone = matches!(told, Told::Exit(..) | Told::ServedStale(_));
+        self.heard.push(((!alone).then_some(self.stack), told));
+    }
 }
 
 /// An event, kept; and the exits of third-party policies between them.
@@ -24,6 +45,7 @@ pub enum Told {
     Hedged(Name, u32),
     Rejected(Rejected),
     StateChanged(Name, State, State, Cause, u64),
+    ServedStale(Duration),
     Exit(Name, How),
     Unexpected(String),
 }
@@ -53,6 +75,7 @@ impl Told {
                 sequence,
                 ..
             } => Told::StateChanged(policy, from, to, cause, sequence),
+            Event::ServedStale { age, .. } => Told::ServedStale(age),
             ref other => Told::Unexpected(format!("{other:?}")),
         }
     }
@@ -82,12 +105,28 @@ impl How {
     }
 }
 
+/// The answers of a fallback's attempts begin with this number.
+pub const FALLBACK: usize = 100;
+/// The answer that a value or a function gives.
+pub const VALUE: usize = 200;
+/// The last good answer that is set by hand.
+pub const BY_HAND: usize = 300;
+
 /// What a call comes to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Answer {
     /// Of the attempt with this number.
     Ok(usize),
+    Stale(usize, Duration),
+    Bad(Bad),
+    /// Of one that has another call as its fallback, which was not asked, or failed too.
+    Passed(Bad),
+    Both(Bad, Bad),
+    Panicked,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Bad {
     Err(usize),
     Refused(Rejected),
-    Panicked,
 }

@@ -1,7 +1,7 @@
 //! The boxes: where a call stands.
 use super::breaker;
 use super::race::{Lane, Race};
-use crate::case::{Ms, Policy, Says};
+use crate::case::{Attempt, Ms, Place, Policy};
 
 /// What a box holds inside: where this call stands, seen from there.
 pub enum Inner {
@@ -34,7 +34,10 @@ pub enum Inner {
 
 pub struct Running {
     pub number: usize,
-    pub says: Says,
+    pub attempt: Attempt,
+    /// Or the service gets ready.
+    pub sent: bool,
+    /// When it goes on.
     pub at: Option<Ms>,
 }
 
@@ -79,14 +82,14 @@ impl Frame {
 
 impl Inner {
     /// The call has to wait: spans begin to run.
-    pub fn start_clocks(&mut self, now: Ms, stack: &[Policy]) {
+    pub fn start_clocks(&mut self, now: Ms, stack: &[Place]) {
         match self {
             Inner::Frame(frame) => {
                 if let Hold::Within { span, at } = &mut frame.hold {
                     at.get_or_insert(now + *span);
                 }
                 if let (Inner::Lanes(race), Policy::Hedge { after, .. }) =
-                    (&mut frame.inner, &stack[frame.i])
+                    (&mut frame.inner, &stack[frame.i].policy)
                 {
                     race.start_clock(now + after);
                 }
@@ -120,7 +123,7 @@ impl Inner {
         }
     }
 
-    /// The earliest instant at which an operation answers.
+    /// The earliest instant at which an operation answers, or a service is ready.
     pub fn answers_at(&self) -> Option<Ms> {
         match self {
             Inner::Attempt(running) => running.at,
@@ -136,27 +139,34 @@ impl Inner {
         }
     }
 
-    pub fn has_panicked(&self) -> bool {
-        match self {
-            Inner::Panicked => true,
-            Inner::Frame(frame) => frame.inner.has_panicked(),
+    /// Whether this is so of anything that stands here.
+    fn any(&self, p: &dyn Fn(&Inner) -> bool) -> bool {
+        let further = match self {
+            Inner::Frame(frame) => frame.inner.any(p),
             Inner::Lanes(race) => race
                 .lanes
                 .iter()
-                .any(|lane| matches!(lane, Lane::Going(inner) if inner.has_panicked())),
+                .any(|lane| matches!(lane, Lane::Going(inner) if inner.any(p))),
             _ => false,
-        }
+        };
+        further || p(self)
+    }
+
+    pub fn has_panicked(&self) -> bool {
+        self.any(&|inner| matches!(inner, Inner::Panicked))
     }
 
     pub fn is_running(&self) -> bool {
-        match self {
-            Inner::Attempt(_) => true,
-            Inner::Frame(frame) => frame.inner.is_running(),
-            Inner::Lanes(race) => race
-                .lanes
-                .iter()
-                .any(|lane| matches!(lane, Lane::Going(inner) if inner.is_running())),
-            _ => false,
-        }
+        self.any(&|inner| matches!(inner, Inner::Attempt(_)))
+    }
+
+    /// Whether a dependency may have been reached by what runs.
+    pub fn is_sent(&self) -> bool {
+        self.any(&|inner| matches!(inner, Inner::Attempt(Running { sent: true, .. })))
+    }
+
+    /// An attempt that is over forbids another.
+    pub fn forbids(&self) -> bool {
+        self.any(&|inner| matches!(inner, Inner::Lanes(race) if !race.may))
     }
 }

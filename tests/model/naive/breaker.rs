@@ -1,6 +1,6 @@
 //! A breaker that remembers every call it ever counted.
 use crate::case::{self, Ms, ms};
-use crate::told::{How, Told, name};
+use crate::told::{How, Log, Told, name};
 use seawall::circuit_breaker::{Cause, State, Window};
 use seawall::{Class, Reason};
 use std::time::Duration;
@@ -78,7 +78,7 @@ impl Breaker {
         }
     }
 
-    pub fn enter(&mut self, now: Ms, told: &mut Vec<Told>) -> Result<Ticket, Reason> {
+    pub fn enter(&mut self, now: Ms, told: &mut Log) -> Result<Ticket, Reason> {
         let mut probe = None;
         match self.state {
             State::Isolated => return Err(Reason::CircuitIsolated),
@@ -118,7 +118,7 @@ impl Breaker {
         Some(self.probes.len() - 1)
     }
 
-    pub fn exit(&mut self, ticket: Ticket, how: &How, now: Ms, told: &mut Vec<Told>) {
+    pub fn exit(&mut self, ticket: Ticket, how: &How, now: Ms, told: &mut Log) {
         if ticket.generation != self.generation {
             return;
         }
@@ -158,7 +158,7 @@ impl Breaker {
         self.spec.slow.is_some_and(|(_, limit)| now - since > limit)
     }
 
-    fn throttled(&mut self, ticket: Ticket, hint: Option<Duration>, now: Ms, told: &mut Vec<Told>) {
+    fn throttled(&mut self, ticket: Ticket, hint: Option<Duration>, now: Ms, told: &mut Log) {
         let holds = ticket
             .probe
             .is_none_or(|n| self.probes[n].fate == Fate::Out);
@@ -174,7 +174,7 @@ impl Breaker {
         }
     }
 
-    fn answered(&mut self, ticket: Ticket, failed: bool, now: Ms, told: &mut Vec<Told>) {
+    fn answered(&mut self, ticket: Ticket, failed: bool, now: Ms, told: &mut Log) {
         let Some(n) = ticket.probe.filter(|n| self.probes[*n].fate == Fate::Out) else {
             return;
         };
@@ -234,7 +234,7 @@ impl Breaker {
             })
     }
 
-    fn open(&mut self, cause: Cause, now: Ms, told: &mut Vec<Told>) {
+    fn open(&mut self, cause: Cause, now: Ms, told: &mut Log) {
         self.trips += 1;
         let (factor, max) = self.spec.growth.unwrap_or((1.0, Ms::MAX));
         let mut length = self.spec.break_for as f64;
@@ -245,7 +245,7 @@ impl Breaker {
         self.change(State::Open, cause, told);
     }
 
-    fn change(&mut self, to: State, cause: Cause, told: &mut Vec<Told>) {
+    fn change(&mut self, to: State, cause: Cause, told: &mut Log) {
         self.sequence += 1;
         let change = Told::StateChanged(name(self.i), self.state, to, cause, self.sequence);
         told.push(change);
@@ -265,7 +265,7 @@ impl Breaker {
     pub fn by_hand(&mut self, to: State) {
         if self.state != to {
             self.trips = 0;
-            self.change(to, Cause::ByHand, &mut Vec::new());
+            self.change(to, Cause::ByHand, &mut Log::default());
         }
     }
 

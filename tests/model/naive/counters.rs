@@ -101,18 +101,16 @@ pub struct Rate {
     interval: Ms,
     burst: u32,
     max_wait: Ms,
-    weight: u32,
     /// Every turn that was given and not given back.
     turns: Vec<(Ms, Ms)>,
 }
 
 impl Rate {
-    pub fn new(interval: Ms, burst: u32, max_wait: Ms, weight: u32) -> Self {
+    pub fn new(interval: Ms, burst: u32, max_wait: Ms) -> Self {
         Rate {
             interval,
             burst,
             max_wait,
-            weight,
             turns: Vec::new(),
         }
     }
@@ -122,16 +120,16 @@ impl Rate {
     }
 
     /// The end of the turn, and how long to wait for it.
-    pub fn enter(&mut self, now: Ms) -> Result<(Ms, Ms), Reason> {
-        if self.weight == 0 {
+    pub fn enter(&mut self, weight: u32, now: Ms) -> Result<(Ms, Ms), Reason> {
+        if weight == 0 {
             return Ok((0, 0));
         }
-        if self.weight > self.burst {
-            let (weight, burst) = (self.weight, self.burst);
+        if weight > self.burst {
+            let burst = self.burst;
             return Err(Reason::ExceedsBurst { weight, burst });
         }
         let start = self.end().max(now);
-        let end = start + self.interval * u64::from(self.weight);
+        let end = start + self.interval * u64::from(weight);
         let wait = end.saturating_sub(now + self.interval * u64::from(self.burst));
         if wait > self.max_wait {
             let retry_after = ms(wait);
@@ -143,7 +141,7 @@ impl Rate {
 
     /// The turn that ends then will not be taken. Only the last can be given back.
     pub fn give_back(&mut self, end: Ms) {
-        if self.weight > 0 && self.end() == end {
+        if self.end() == end {
             self.turns.pop();
         }
     }

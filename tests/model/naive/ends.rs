@@ -1,10 +1,10 @@
 //! The ways out: what each box makes of an outcome, and of being left.
-use super::Shared;
 use super::boxes::{Frame, Hold, Inner};
 use super::race::Lane;
 use super::ways_in::Turn;
+use super::{Shared, World};
 use crate::case::{Ms, Policy, Retry, Says, ms};
-use crate::told::{Answer, How, Told, name};
+use crate::told::{Bad, How, Told};
 use seawall::event::GaveUp;
 use seawall::{Class, Reason, Rejected};
 use std::time::Duration;
@@ -13,26 +13,17 @@ use std::time::Duration;
 #[derive(Clone, Copy)]
 pub struct End {
     pub how: How,
-    pub answer: Answer,
+    pub answer: Result<usize, Bad>,
+    /// Whether the request can, and may, be sent again after it.
+    pub may: bool,
 }
 
 impl End {
-    pub fn answered(number: usize, class: Class, ok: bool) -> Self {
-        let answer = if ok {
-            Answer::Ok(number)
-        } else {
-            Answer::Err(number)
-        };
-        End {
-            how: How::Answered(class),
-            answer,
-        }
-    }
-
-    pub fn refused(refused: Rejected) -> Self {
+    pub fn refused(refused: Rejected, may: bool) -> Self {
         End {
             how: How::Rejected(refused),
-            answer: Answer::Refused(refused),
+            answer: Err(Bad::Refused(refused)),
+            may,
         }
     }
 }
@@ -71,7 +62,7 @@ impl Turn<'_> {
     pub fn after(&mut self, frame: &mut Frame, end: End, around: Option<Ms>) -> Option<End> {
         frame.inner = Inner::Over;
         let (Hold::Retry { attempt, since }, Policy::Retry(spec)) =
-            (&frame.hold, &self.stack[frame.i])
+            (&frame.hold, &self.stack[frame.i].policy)
         else {
             self.exit(frame.i, &frame.hold, &end.how);
             return Some(end);
@@ -82,9 +73,14 @@ impl Turn<'_> {
             Verdict::Again(at_least) => (at_least, None),
             Verdict::Exactly(pause) => (pause, Some(pause)),
         };
-        match self.again(frame.i, spec, attempt, since, at_least, exactly, around) {
+        let next = if end.may {
+            self.again(frame.i, spec, attempt, since, at_least, exactly, around)
+        } else {
+            Err(GaveUp::NotRepeatable)
+        };
+        match next {
             Err(why) => {
-                self.world.told.push(Told::GaveUp(name(frame.i), why));
+                self.tell(Told::GaveUp(self.name(frame.i), why));
                 Some(end)
             }
             Ok(after) => {
@@ -92,8 +88,8 @@ impl Turn<'_> {
                     attempt: attempt + 1,
                     since,
                 };
-                let told = Told::RetryScheduled(name(frame.i), after);
-                self.world.told.push(told);
+                let told = Told::RetryScheduled(self.name(frame.i), after);
+                self.tell(told);
                 if after.is_zero() {
                     return self.inward(frame, around);
                 }
@@ -118,9 +114,6 @@ impl Turn<'_> {
         around: Option<Ms>,
     ) -> Result<Duration, GaveUp> {
         let now = self.world.now;
-        if self.call.script.once && self.call.begun > 0 {
-            return Err(GaveUp::NotRepeatable);
-        }
         if spec.attempts.is_some_and(|most| attempt >= most) {
             return Err(GaveUp::Attempts);
         }
@@ -138,7 +131,7 @@ impl Turn<'_> {
             return Err(GaveUp::Deadline);
         }
         let mut drawn = None;
-        if let Shared::Budget(budget) = &mut self.world.shared[i] {
+        if let Shared::Budget(budget) = &mut self.world.shared[self.stack[i].id] {
             if !budget.withdraw(now) {
                 return Err(GaveUp::Budget);
             }
@@ -156,8 +149,9 @@ impl Turn<'_> {
 
     /// A policy hears how what it let in has ended.
     pub fn exit(&mut self, i: usize, hold: &Hold, how: &How) {
-        let (now, told) = (self.world.now, &mut self.world.told);
-        match (hold, &mut self.world.shared[i]) {
+        let (now, name) = (self.world.now, self.name(i));
+        let World { told, shared, .. } = &mut *self.world;
+        match (hold, &mut shared[self.stack[i].id]) {
             (Hold::Breaker(ticket), Shared::Breaker(breaker)) => {
                 breaker.exit(*ticket, how, now, told);
             }
@@ -169,7 +163,7 @@ impl Turn<'_> {
                 budget.refund();
             }
             (Hold::Custom | Hold::Within { .. }, Shared::Count(_)) => {
-                told.push(Told::Exit(name(i), *how));
+                told.push(Told::Exit(name, *how));
             }
             _ => {}
         }
@@ -179,10 +173,11 @@ impl Turn<'_> {
     pub fn settle(&mut self, inner: Inner, fate: Fate) {
         let (running, panicked) = (inner.is_running(), inner.has_panicked());
         match inner {
-            Inner::Attempt(_) => {
+            Inner::Attempt(running) if running.sent => {
                 self.call.live -= 1;
                 self.call.ended += 1;
             }
+            Inner::Attempt(_) => self.call.readying -= 1,
             Inner::Frame(frame) => {
                 let Frame { i, hold, inner } = *frame;
                 let waits = inner.waits();

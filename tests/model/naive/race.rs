@@ -3,7 +3,7 @@ use super::boxes::{Frame, Inner};
 use super::ends::{End, Fate};
 use super::ways_in::{Pass, Turn};
 use crate::case::{Ms, Policy};
-use crate::told::{Answer, How, Told, name};
+use crate::told::{Bad, How, Told};
 use seawall::Class;
 
 /// The attempts beside each other, the first first.
@@ -12,6 +12,8 @@ pub struct Race {
     /// When the next begins; not known before the call has to wait, or there is none to come.
     next: Next,
     kept: Option<End>,
+    /// No lane that is over forbids another attempt.
+    pub may: bool,
 }
 
 pub enum Lane {
@@ -32,6 +34,7 @@ impl Race {
             lanes: vec![Lane::Fresh],
             next: Next::Waits,
             kept: None,
+            may: true,
         }
     }
 
@@ -97,7 +100,7 @@ impl Turn<'_> {
         frame.inner = Inner::Lanes(race);
         let mut end = end?;
         frame.inner = Inner::Over;
-        if let Answer::Refused(refused) = &mut end.answer {
+        if let Err(Bad::Refused(refused)) = &mut end.answer {
             // By now others have been sent too.
             refused.started = self.call.ended;
             if let How::Rejected(known) = &mut end.how {
@@ -118,7 +121,8 @@ impl Turn<'_> {
             && !self.extended
             && matches!(race.next, Next::At(at) if at <= self.world.now)
         {
-            self.launch(i, race, around);
+            // The attempt that is out may have arrived.
+            self.launch(i, race, around, self.call.may_repeat(true));
         }
         loop {
             let mut more = false;
@@ -138,18 +142,21 @@ impl Turn<'_> {
                     self.settle(Inner::Lanes(rest), Fate::Dropped);
                     return Some(end);
                 }
-                more |= !holds_off(&end.how);
+                more |= !holds_off(&end.how) && end.may;
+                race.may &= end.may;
                 let better = |kept: &End| weight(&end.how) >= weight(&kept.how);
                 if race.kept.as_ref().is_none_or(better) {
                     race.kept = Some(end);
                 }
             }
-            if !more || !self.launch(i, race, around) {
+            if !more || !self.launch(i, race, around, true) {
                 break;
             }
         }
         let over = race.lanes.iter().all(|lane| matches!(lane, Lane::Over));
-        race.kept.filter(|_| over)
+        let kept = race.kept.filter(|_| over)?;
+        let may = race.may && self.call.may_repeat(false);
+        Some(End { may, ..kept })
     }
 
     fn run_lane(
@@ -187,13 +194,12 @@ impl Turn<'_> {
     }
 
     /// One more beside the others.
-    fn launch(&mut self, i: usize, race: &mut Race, around: Option<Ms>) -> bool {
-        let Policy::Hedge { attempts, .. } = self.stack[i] else {
+    fn launch(&mut self, i: usize, race: &mut Race, around: Option<Ms>, may: bool) -> bool {
+        let Policy::Hedge { attempts, .. } = self.stack[i].policy else {
             unreachable!("a hedge");
         };
         let out = race.lanes.len() as u32;
-        // What is sent once is never hedged.
-        if self.call.script.once || out >= attempts {
+        if !may || out >= attempts {
             race.next = Next::Never;
             return false;
         }
@@ -207,7 +213,7 @@ impl Turn<'_> {
         } else {
             Next::Never
         };
-        self.world.told.push(Told::Hedged(name(i), out + 1));
+        self.tell(Told::Hedged(self.name(i), out + 1));
         true
     }
 }

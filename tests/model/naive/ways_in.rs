@@ -4,9 +4,9 @@ use super::counters::{Came, Standing};
 use super::ends::{End, Fate};
 use super::race::Race;
 use super::{Calling, Shared, World};
-use crate::case::{Attempt, Custom, Ms, Policy, Says, ms};
-use crate::told::{How, Told, name};
-use seawall::{Reason, Rejected};
+use crate::case::{Custom, Ms, Place, Policy, Says, Then, ms};
+use crate::told::{Bad, How, STACKS, Told, name};
+use seawall::{Name, Reason, Rejected};
 
 /// What the innermost are told in a pass: look, or your time has come.
 #[derive(Clone, Copy, PartialEq)]
@@ -18,7 +18,7 @@ pub enum Pass {
 pub struct Turn<'a> {
     pub world: &'a mut World,
     pub call: &'a mut Calling,
-    pub stack: &'a [Policy],
+    pub stack: &'a [Place],
     pub moved: bool,
     pub panicked: bool,
     /// A deadline was extended in this pass: the hedges inside of it are looked at in the next.
@@ -53,7 +53,7 @@ impl Turn<'_> {
                     return Err(self.refuse(i, Reason::DeadlineTooClose { wait }));
                 }
                 let at_most = until.map(|until| ms(until - now));
-                self.world.told.push(Told::Waiting(name(i), at_most));
+                self.tell(Told::Waiting(self.name(i), at_most));
                 (hold, Some(inner))
             }
         };
@@ -91,9 +91,10 @@ impl Turn<'_> {
     }
 
     fn ask(&mut self, i: usize) -> Asked {
-        let World { now, told, shared } = &mut *self.world;
-        let now = *now;
-        match (&self.stack[i], &mut shared[i]) {
+        let Place { id, policy } = &self.stack[i];
+        let now = self.world.now;
+        let World { told, shared, .. } = &mut *self.world;
+        match (policy, &mut shared[*id]) {
             (Policy::Timeout(span), _) => Asked::In(Hold::Within {
                 span: *span,
                 at: None,
@@ -121,7 +122,7 @@ impl Turn<'_> {
                     Err(reason) => Asked::No(reason),
                 }
             }
-            (Policy::Rate { .. }, Shared::Rate(rate)) => match rate.enter(now) {
+            (Policy::Rate { weight, .. }, Shared::Rate(rate)) => match rate.enter(*weight, now) {
                 Ok((end, 0)) => Asked::In(Hold::Rate(end)),
                 Ok((end, wait)) => {
                     let until = now + wait;
@@ -157,22 +158,18 @@ impl Turn<'_> {
     }
 
     fn attempt(&mut self) -> Result<Inner, End> {
-        let plain = Attempt {
-            takes: 0,
-            says: Says::Ok,
+        let Some((number, attempt)) = self.call.take() else {
+            // It was there when this lane was let in; another lane has sent it since.
+            let why = Reason::Other("no copy of the request is left to send");
+            let name = Name::from_static(STACKS[self.call.script.stack]);
+            return Err(self.refuse_as(name, why));
         };
-        let number = self.call.begun;
-        let Attempt { takes, says } = *self.call.script.attempts.get(number).unwrap_or(&plain);
-        self.call.begun += 1;
-        if says == Says::PanicsAtOnce {
-            self.panicked = true;
-            return Ok(Inner::Panicked);
-        }
-        self.call.live += 1;
+        self.call.readying += 1;
         let mut inner = Inner::Attempt(Running {
             number,
-            says,
-            at: (says != Says::Never).then_some(self.world.now + takes),
+            attempt,
+            sent: false,
+            at: attempt.ready.after.map(|after| self.world.now + after),
         });
         match self.answer(&mut inner) {
             Some(end) => Err(end),
@@ -180,33 +177,74 @@ impl Turn<'_> {
         }
     }
 
+    /// What is ready is sent, and may answer at once.
     fn answer(&mut self, inner: &mut Inner) -> Option<End> {
-        let Inner::Attempt(Running { number, says, at }) = *inner else {
+        let Inner::Attempt(running) = inner else {
             return None;
         };
-        if at.is_none_or(|at| at > self.world.now) {
+        let (now, says) = (self.world.now, running.attempt.says);
+        if running.at.is_none_or(|at| at > now) {
             return None;
         }
         self.moved = true;
-        self.call.live -= 1;
-        if says == Says::Panics {
+        let panics = if running.sent {
+            self.call.live -= 1;
+            says == Says::Panics
+        } else {
+            self.call.readying -= 1;
+            match running.attempt.ready.then {
+                Then::IsReady if says != Says::PanicsAtOnce => {
+                    self.call.live += 1;
+                    running.sent = true;
+                    running.at = (says != Says::Never).then_some(now + running.attempt.takes);
+                    return self.answer(inner);
+                }
+                Then::Fails => false,
+                Then::IsReady | Then::Panics => true,
+            }
+        };
+        if panics {
             self.panicked = true;
             *inner = Inner::Panicked;
             return None;
         }
-        self.call.ended += 1;
-        let class = says.class();
-        let told = Told::AttemptEnded(self.call.ended, class);
+        self.call.ended += u32::from(running.sent);
+        let (number, class) = (running.number, says.class());
+        let answer = if running.sent && says == Says::Ok {
+            Ok(number)
+        } else {
+            Err(Bad::Err(number))
+        };
+        self.tell(Told::AttemptEnded(self.call.ended, class));
+        Some(End {
+            how: How::Answered(class),
+            answer,
+            may: self.call.may_repeat(false),
+        })
+    }
+
+    pub fn tell(&mut self, told: Told) {
         self.world.told.push(told);
-        Some(End::answered(number, class, says == Says::Ok))
+    }
+
+    pub fn name(&self, i: usize) -> Name {
+        name(self.stack[i].id)
+    }
+
+    fn memory(&mut self, i: usize) -> &mut Shared {
+        &mut self.world.shared[self.stack[i].id]
     }
 
     /// A refusal by policy `i`, which holds nothing any more.
     pub fn refuse(&mut self, i: usize, reason: Reason) -> End {
-        let mut refused = Rejected::new(name(i), reason);
+        self.refuse_as(self.name(i), reason)
+    }
+
+    fn refuse_as(&mut self, name: Name, reason: Reason) -> End {
+        let mut refused = Rejected::new(name, reason);
         refused.started = self.call.ended;
-        self.world.told.push(Told::Rejected(refused));
-        End::refused(refused)
+        self.tell(Told::Rejected(refused));
+        End::refused(refused, self.call.may_repeat(false))
     }
 
     pub fn poll(&mut self, inner: &mut Inner, pass: Pass, around: Option<Ms>) -> Option<End> {
@@ -232,14 +270,14 @@ impl Turn<'_> {
                     unreachable!("only bulkheads have a line");
                 };
                 let (until, since) = (*until, *since);
-                let Shared::Bulkhead(bulkhead) = &mut self.world.shared[i] else {
+                let Shared::Bulkhead(bulkhead) = self.memory(i) else {
                     unreachable!("a bulkhead's memory");
                 };
                 match bulkhead.look(who) {
                     Standing::Granted => self.waited(frame, since, around),
                     Standing::Refused => Some(self.sent_away(frame, Reason::BulkheadFull)),
                     Standing::Waiting if until.is_some_and(|until| until <= now) => {
-                        let Policy::Bulkhead { max_wait, .. } = &self.stack[i] else {
+                        let Policy::Bulkhead { max_wait, .. } = &self.stack[i].policy else {
                             unreachable!("a bulkhead");
                         };
                         let after = ms(max_wait.unwrap_or(0));
@@ -273,7 +311,7 @@ impl Turn<'_> {
     fn waited(&mut self, frame: &mut Frame, since: Ms, around: Option<Ms>) -> Option<End> {
         self.moved = true;
         let waited = ms(self.world.now - since);
-        self.world.told.push(Told::Waited(name(frame.i), waited));
+        self.tell(Told::Waited(self.name(frame.i), waited));
         self.inward(frame, around)
     }
 
@@ -289,14 +327,16 @@ impl Turn<'_> {
         self.moved = true;
         let i = frame.i;
         let running = frame.inner.is_running();
-        self.world.told.push(Told::TimedOut(name(i), running));
+        self.tell(Told::TimedOut(self.name(i), running));
+        let may = self.call.may_repeat(frame.inner.is_sent()) && !frame.inner.forbids();
         let inner = std::mem::replace(&mut frame.inner, Inner::Over);
         self.settle(inner, Fate::Cut);
-        let reason = match self.stack[i] {
+        let reason = match self.stack[i].policy {
             Policy::Timeout(span) => Reason::TimedOut { after: ms(span) },
             _ => Reason::Other("late"),
         };
         let mut end = self.refuse(i, reason);
+        end.may = may;
         if running {
             end.how = How::TimedOut;
         }
@@ -306,7 +346,7 @@ impl Turn<'_> {
     /// A third-party policy may grant more time.
     fn extend(&mut self, frame: &mut Frame) -> bool {
         let (Policy::Custom(Custom::Within { more, times, .. }), Shared::Count(granted)) =
-            (&self.stack[frame.i], &mut self.world.shared[frame.i])
+            (&self.stack[frame.i].policy, self.memory(frame.i))
         else {
             return false;
         };
