@@ -3,12 +3,13 @@ use super::*;
 use proptest::prelude::*;
 
 pub fn cases() -> impl Strategy<Value = Case> {
-    let attempts = || prop::collection::vec(any::<u32>(), 0..6);
+    let attempts = || prop::collection::vec(any::<(u16, u16)>(), 0..6);
     let stacks = (
         prop::collection::vec(any::<u64>(), 0..=6),
         prop::collection::vec(any::<u64>(), 0..=4),
     );
-    let calls = prop::collection::vec((any::<u32>(), attempts(), attempts()), 1..=8);
+    let call = (any::<u16>(), attempts(), any::<u16>(), attempts());
+    let calls = prop::collection::vec(call, 1..=8);
     let steps = prop::collection::vec(any::<u16>(), 0..48);
     (stacks, calls, steps, any::<u16>()).prop_map(|((first, second), calls, steps, rest)| {
         let mut policies = Vec::new();
@@ -20,7 +21,7 @@ pub fn cases() -> impl Strategy<Value = Case> {
             max_age: Digits(rest.into()).span(),
             calls: calls
                 .into_iter()
-                .map(|(manner, attempts, fallback)| script(manner, &attempts, &fallback))
+                .map(|(manner, own, closing, other)| script(manner, &own, closing, &other))
                 .collect(),
             steps: steps.into_iter().map(step).collect(),
         }
@@ -247,7 +248,10 @@ fn breaker(d: &mut Digits) -> Breaker {
     }
 }
 
-fn script(manner: u32, attempts: &[u32], fallback: &[u32]) -> Script {
+/// Two numbers for each: how it answers, and how it gets ready.
+type Attempts = [(u16, u16)];
+
+fn script(manner: u16, attempts: &Attempts, close: u16, fallback: &Attempts) -> Script {
     let mut d = Digits(manner.into());
     let form = match d.below(8) {
         0..=2 => Form::Run,
@@ -256,6 +260,7 @@ fn script(manner: u32, attempts: &[u32], fallback: &[u32]) -> Script {
         _ => Form::Once,
     };
     let stack = d.below(2) as usize;
+    let mut d = Digits(close.into());
     let closing = (d.below(3) == 2).then(|| closing(&mut d, form, fallback));
     Script {
         stack,
@@ -273,7 +278,7 @@ fn request(d: &mut Digits) -> Request {
     }
 }
 
-fn closing(d: &mut Digits, form: Form, fallback: &[u32]) -> Closing {
+fn closing(d: &mut Digits, form: Form, fallback: &Attempts) -> Closing {
     let (kind, layer) = (d.below(5), d.flag());
     let only_if = [
         OnlyIf::Every,
@@ -303,8 +308,8 @@ fn closing(d: &mut Digits, form: Form, fallback: &[u32]) -> Closing {
     Closing { by, only_if, layer }
 }
 
-fn attempt(raw: &u32) -> Attempt {
-    let mut d = Digits((*raw).into());
+fn attempt((answer, prelude): &(u16, u16)) -> Attempt {
+    let mut d = Digits((*answer).into());
     let says = match d.below(20) {
         0..=4 => Says::Ok,
         5..=9 => Says::Transient,
@@ -321,7 +326,7 @@ fn attempt(raw: &u32) -> Attempt {
     Attempt {
         says,
         takes: if d.below(3) == 0 { 0 } else { d.span() },
-        ready: ready(&mut d),
+        ready: ready(&mut Digits((*prelude).into())),
     }
 }
 

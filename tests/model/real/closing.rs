@@ -8,6 +8,7 @@ use seawall::Error;
 use seawall::value::{self, FallbackError, Kept, ValueExt, refusals};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 use tower::{Layer, Service};
 
 type Failed = Error<Fault>;
@@ -50,7 +51,7 @@ impl<'a> Calling<'a> {
         let Some(closing) = &self.operations.script.closing else {
             return answering(call);
         };
-        let wanted = wanted(closing.only_if);
+        let wanted = wanted(closing.only_if, &self.operations);
         match closing.by {
             Rescue::Value => answering(call.or_value(VALUE).only_if(wanted)),
             Rescue::With(falls) => answering(call.or_with(fall(falls)).only_if(wanted)),
@@ -60,7 +61,7 @@ impl<'a> Calling<'a> {
         }
     }
 
-    fn serve<S>(&self, mut guard: S, request: Request) -> Answering<'a>
+    fn serve<S>(&self, guard: S, request: Request) -> Answering<'a>
     where
         S: Service<Request, Response = usize, Error = Failed> + Clone + 'a,
     {
@@ -70,25 +71,25 @@ impl<'a> Calling<'a> {
             layer: true,
         }) = &self.operations.script.closing
         else {
-            return self.close(guard.call(request));
+            return self.close(asked(guard, request));
         };
-        let wanted = wanted(*only_if);
+        let wanted = wanted(*only_if, &self.operations);
         match by {
             Rescue::Value => {
                 let layer = value::or_value(VALUE).only_if(wanted);
-                answering(layer.layer(guard).call(request))
+                answering(asked(layer.layer(guard), request))
             }
             Rescue::With(falls) => {
                 let layer = value::or_with(fall(*falls)).only_if(wanted);
-                answering(layer.layer(guard).call(request))
+                answering(asked(layer.layer(guard), request))
             }
             Rescue::Run(_) => {
                 let layer = value::or_run(self.other()).only_if(wanted);
-                answering(layer.layer(guard).call(request))
+                answering(asked(layer.layer(guard), request))
             }
             Rescue::LastGood => {
                 let layer = value::or_last_good(&self.real.good).only_if(wanted);
-                answering(layer.layer(guard).call(request))
+                answering(asked(layer.layer(guard), request))
             }
             Rescue::Service(script) => {
                 let pipeline = &self.real.pipelines[script.stack];
@@ -96,10 +97,10 @@ impl<'a> Calling<'a> {
                 let other = pipeline.layer_with(Request::copy).layer(service);
                 if request.copies.is_none() {
                     let layer = value::or_service(other).only_if(wanted);
-                    answering(layer.layer(guard).call(request))
+                    answering(asked(layer.layer(guard), request))
                 } else {
                     let layer = value::or_service_with(other, Request::copy).only_if(wanted);
-                    answering(layer.layer(guard).call(request))
+                    answering(asked(layer.layer(guard), request))
                 }
             }
         }
@@ -132,12 +133,24 @@ where
     Box::pin(async move { call.await.into() })
 }
 
-fn wanted(only_if: OnlyIf) -> impl Fn(&Failed) -> bool + Clone {
-    move |error| match only_if {
-        OnlyIf::Every => true,
-        OnlyIf::Refusals => refusals(error),
-        OnlyIf::Errors => !refusals(error),
-        OnlyIf::Panics => panic!("scripted"),
+/// Guards are ready at once: whether what they guard is, turns out in the future.
+fn asked<S: Service<Request>>(mut service: S, request: Request) -> S::Future {
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(matches!(service.poll_ready(&mut cx), Poll::Ready(Ok(()))));
+    service.call(request)
+}
+
+fn wanted(only_if: OnlyIf, call: &Rc<Operations>) -> impl Fn(&Failed) -> bool + Clone + use<> {
+    let call = call.clone();
+    move |error| {
+        let left = (call.live.get(), call.services.get());
+        assert_eq!(left, (0, 0), "the call is gone by now");
+        match only_if {
+            OnlyIf::Every => true,
+            OnlyIf::Refusals => refusals(error),
+            OnlyIf::Errors => !refusals(error),
+            OnlyIf::Panics => panic!("scripted"),
+        }
     }
 }
 
