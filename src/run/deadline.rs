@@ -258,16 +258,14 @@ impl<A: Held> Track<A> {
         fork
     }
 
-    /// Takes over the deadlines around the hedge, which may have been extended.
+    /// Takes over the deadlines around the hedge, which may have been extended. They run in every lane
+    /// since it began; the tickets between them are not this lane's to settle.
     pub(crate) fn adopt(&mut self, first: &mut Self, call: &Call<'_>) {
         let floor = self.floor();
         first.deadline(floor, call);
-        let around = bit(floor) - 1;
-        for i in (0..floor).filter(|i| first.deadlines.timed & bit(*i) != 0) {
+        for i in 0..floor {
             self.held.put(i, first.held.get(i));
         }
-        self.deadlines.armed &= !around;
-        self.deadlines.armed |= first.deadlines.armed & around;
     }
 
     /// The frames below are not this walk's to settle.
