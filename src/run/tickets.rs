@@ -121,23 +121,34 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// As a list would do it that takes `most` tickets.
+    fn is_a_stack<H: Held>(most: usize, steps: &[(bool, usize, u64)]) -> Result<(), TestCaseError> {
+        let (mut tickets, mut model) = (H::none(), Vec::new());
+        for &(put, i, ticket) in steps {
+            if put && i <= model.len() && i < most {
+                tickets.put(i, ticket);
+                if i < model.len() {
+                    model[i] = ticket
+                } else {
+                    model.push(ticket)
+                }
+            } else if !put {
+                prop_assert_eq!(tickets.take(i), model.get(i).copied().unwrap_or(0));
+                model.truncate(i);
+            }
+            prop_assert_eq!(tickets.len(), model.len());
+            for i in 0..5 {
+                prop_assert_eq!(tickets.get(i), model.get(i).copied().unwrap_or(0));
+            }
+        }
+        Ok(())
+    }
+
     proptest! {
         #[test]
         fn it_is_a_stack(steps in prop::collection::vec((any::<bool>(), 0usize..5, any::<u64>()), 0..60)) {
-            let (mut tickets, mut model) = (Tickets::<4>::none(), Vec::new());
-            for (put, i, ticket) in steps {
-                if put && i <= model.len() && i < 4 {
-                    tickets.put(i, ticket);
-                    if i < model.len() { model[i] = ticket } else { model.push(ticket) }
-                } else if !put {
-                    prop_assert_eq!(tickets.take(i), model.get(i).copied().unwrap_or(0));
-                    model.truncate(i);
-                }
-                prop_assert_eq!(tickets.len(), model.len());
-                for i in 0..5 {
-                    prop_assert_eq!(tickets.get(i), model.get(i).copied().unwrap_or(0));
-                }
-            }
+            is_a_stack::<Tickets<4>>(4, &steps)?;
+            is_a_stack::<One>(1, &steps)?;
         }
     }
 }

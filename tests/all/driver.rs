@@ -223,28 +223,28 @@ async fn which_timeout_fired_is_told_by_its_name() {
     );
 }
 
-/// A policy that grants more time when its deadline has passed: nothing in the driver is for
-/// built-ins only.
+/// Grants more time when its second is over: nothing in the driver is for built-ins only.
+struct Lenient(Duration);
+impl Policy for Lenient {
+    fn name(&self) -> Name {
+        "lenient".into()
+    }
+    fn enter(&self, _: &Call<'_>) -> Enter {
+        Enter::Within(S)
+    }
+    fn resume(&self, _: Ticket, _: &Call<'_>) -> Enter {
+        Enter::Within(self.0)
+    }
+    fn exit(&self, _: Ticket, _: &Outcome<'_>, _: &Call<'_>) -> Exit {
+        Exit::Pass
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_deadline_can_be_extended() {
-    struct Lenient;
-    impl Policy for Lenient {
-        fn name(&self) -> Name {
-            "lenient".into()
-        }
-        fn enter(&self, _: &Call<'_>) -> Enter {
-            Enter::Within(S)
-        }
-        fn resume(&self, _: Ticket, _: &Call<'_>) -> Enter {
-            Enter::Within(S)
-        }
-        fn exit(&self, _: Ticket, _: &Outcome<'_>, _: &Call<'_>) -> Exit {
-            Exit::Pass
-        }
-    }
     let p = Pipeline::builder("p")
         .with(Timeout::after(10 * S))
-        .with(Lenient)
+        .with(Lenient(S))
         .build()
         .unwrap();
     let after = |time: Duration| {
@@ -262,6 +262,21 @@ async fn a_deadline_can_be_extended() {
             .unwrap()
             .is_timeout()
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_is_extended_by_nothing_is_over() {
+    let p = Pipeline::builder("p")
+        .with(Lenient(Duration::ZERO))
+        .build()
+        .unwrap();
+    let start = Instant::now();
+    let error = p
+        .run(std::future::pending::<Result<(), u8>>)
+        .await
+        .unwrap_err();
+    assert_eq!(error.rejected().unwrap().reason, Reason::Expired);
+    assert_eq!(start.elapsed(), S);
 }
 
 /// A policy that asks to wait for an instant that is past would spin.

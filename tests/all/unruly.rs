@@ -72,6 +72,31 @@ async fn a_delay_that_does_not_fit_after_a_wait_settles_one_ticket() {
     assert_eq!((heard.count("Waiting"), heard.count("Waited")), (1, 0));
 }
 
+/// Two waits, one after the other: each is told when it begins and when it is over.
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_turns_into_a_delay_is_told_as_over() {
+    let line = Line::then(|call| Enter::Delay {
+        ticket: Ticket(2),
+        until: call.now() + 5 * MS,
+    });
+    let heard = Heard::default();
+    let p = Pipeline::builder("p")
+        .with(line)
+        .observer(heard.observer())
+        .build()
+        .unwrap();
+    p.run(|| async { Ok::<_, u8>(()) }).await.unwrap();
+    assert_eq!(
+        heard.all()[..4],
+        [
+            "Waiting { policy: \"line\", at_most: Some(10ms) }",
+            "Waited { policy: \"line\", waited: 10ms }",
+            "Waiting { policy: \"line\", at_most: Some(5ms) }",
+            "Waited { policy: \"line\", waited: 5ms }",
+        ]
+    );
+}
+
 /// The ticket of a further wait takes the old one's place, also where that wait is over already.
 #[tokio::test(start_paused = true)]
 async fn a_further_wait_that_is_over_settles_its_own_ticket() {
@@ -173,6 +198,51 @@ impl Policy for Always {
     fn role(&self) -> Role {
         Role::Repeat
     }
+}
+
+/// Repeats after so long, whatever comes.
+struct After(Duration);
+impl Policy for After {
+    fn name(&self) -> Name {
+        "after".into()
+    }
+    fn enter(&self, _: &Call<'_>) -> Enter {
+        Enter::Proceed(Ticket(0))
+    }
+    fn exit(&self, ticket: Ticket, outcome: &Outcome<'_>, _: &Call<'_>) -> Exit {
+        match outcome {
+            Outcome::Answered(Class::Transient) => Exit::Again {
+                ticket,
+                after: self.0,
+            },
+            _ => Exit::Pass,
+        }
+    }
+    fn role(&self) -> Role {
+        Role::Repeat
+    }
+}
+
+/// There is no such instant, and it is not taken for "at once".
+#[tokio::test(start_paused = true)]
+async fn a_repeat_at_the_end_of_time_is_none() {
+    let heard = Heard::default();
+    let p = Pipeline::builder("p")
+        .with(After(Duration::MAX))
+        .observer(heard.observer())
+        .build()
+        .unwrap();
+    let mut attempts = 0;
+    let answer = p.run(|| {
+        attempts += 1;
+        let answer = if attempts == 1 { Err(attempts) } else { Ok(()) };
+        async move { answer }
+    });
+    assert_eq!(answer.await.unwrap_err().into_inner(), Some(1));
+    assert_eq!(
+        heard.count("GaveUp { policy: \"after\", why: Deadline }"),
+        1
+    );
 }
 
 /// One more lane whenever it is asked.
