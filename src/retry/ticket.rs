@@ -115,6 +115,19 @@ mod tests {
         assert_eq!(Timed::first(1_000).elapsed(999), Duration::ZERO);
     }
 
+    #[test]
+    fn the_longest_limit_is_101_days_and_a_day_more_is_still_told() {
+        let days = |span: Duration| span.as_secs() / 86_400;
+        assert_eq!(days(Timed::LONGEST), 101);
+        let last = START / 2 + DAY;
+        let (told, not) = (
+            Timed::first(0).elapsed(last),
+            Timed::first(0).elapsed(last + 1),
+        );
+        assert_eq!((days(told), not), (102, Duration::ZERO));
+        assert_eq!(told - Timed::LONGEST, Duration::from_secs(86_400));
+    }
+
     proptest! {
         #[test]
         fn a_ticket_gives_back_what_it_was_given(attempt: u32, walk: u32, now: u64) {
