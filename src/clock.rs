@@ -24,20 +24,84 @@
 /// A reading of the monotonic clock: tokio's, so that tests can pause it.
 pub use tokio::time::Instant;
 
+use std::hash::{Hash, Hasher};
 use std::sync::LazyLock;
 use std::time::Duration;
 
+static EPOCH: LazyLock<Epoch> = LazyLock::new(Epoch::new);
+
 /// What nanoseconds are counted from: two hours before this process first counted. The system's clock,
 /// since one that a test has paused starts there and goes ahead.
-static EPOCH: LazyLock<Instant> = LazyLock::new(epoch);
+struct Epoch {
+    at: Instant,
+    /// It as a [`Count`], where that counts nanoseconds.
+    count: Option<u64>,
+}
 
-#[allow(clippy::disallowed_methods)] // the one place
-#[cold]
-fn epoch() -> Instant {
-    let now = std::time::Instant::now();
-    // Readings from before are told apart this far back.
-    let hours = Duration::from_secs(2 * 3600);
-    now.checked_sub(hours).unwrap_or(now).into()
+impl Epoch {
+    #[allow(clippy::disallowed_methods)] // the one place
+    #[cold]
+    fn new() -> Self {
+        let now = std::time::Instant::now();
+        // Readings from before are told apart this far back.
+        let hours = Duration::from_secs(2 * 3600);
+        let at = now.checked_sub(hours).unwrap_or(now).into();
+        Epoch {
+            at,
+            count: Count::is_right_from(at).then(|| Count::of(at)),
+        }
+    }
+}
+
+/// What an instant is made of, as one number.
+///
+/// An `Instant` shows nothing but its distance to another, by two calls into the standard library that
+/// are never inlined: as much as all the rest of a timeout. It hashes what it is made of, though, and
+/// on every system of today these are its seconds and its nanoseconds. Whether it is so is asked once
+/// ([`is_right_from`](Count::is_right_from)); where it is not, the distance is taken.
+#[derive(Default)]
+struct Count(u64);
+
+impl Count {
+    #[inline(always)]
+    fn of(at: Instant) -> u64 {
+        let mut count = Count::default();
+        at.hash(&mut count);
+        count.finish()
+    }
+
+    fn is_right_from(start: Instant) -> bool {
+        const SPANS: [u64; 5] = [1, 999_999_999, 1_000_000_000, 1_000_000_001, 1 << 50];
+        SPANS.into_iter().all(|span| {
+            let end = start.checked_add(Duration::from_nanos(span));
+            end.is_some_and(|end| Count::of(end).wrapping_sub(Count::of(start)) == span)
+        })
+    }
+}
+
+impl Hasher for Count {
+    #[inline(always)]
+    fn write_u64(&mut self, n: u64) {
+        self.0 = self.0.wrapping_mul(1_000_000_000).wrapping_add(n);
+    }
+
+    #[inline(always)]
+    fn write_i64(&mut self, n: i64) {
+        self.write_u64(n.cast_unsigned());
+    }
+
+    #[inline(always)]
+    fn write_u32(&mut self, n: u32) {
+        self.write_u64(n.into());
+    }
+
+    /// Of something else.
+    fn write(&mut self, _: &[u8]) {}
+
+    #[inline(always)]
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// Now, on the monotonic clock.
@@ -72,10 +136,21 @@ pub(crate) fn nanos_since(epoch: Instant, now: Instant) -> u64 {
     nanos(now.saturating_duration_since(epoch))
 }
 
+/// Now, as nanoseconds from the epoch.
+#[inline]
+pub(crate) fn now_nanos() -> u64 {
+    let (now, epoch) = (now(), &*EPOCH);
+    match epoch.count {
+        // Within 584 years of the epoch, so nothing wraps.
+        Some(count) => Count::of(now).wrapping_sub(count),
+        None => nanos_of(now),
+    }
+}
+
 /// An instant as nanoseconds from the epoch: below [`NEVER`], for 584 years.
 #[inline]
 pub(crate) fn nanos_of(at: Instant) -> u64 {
-    nanos_since(*EPOCH, at).min(NEVER - 1)
+    nanos_since(EPOCH.at, at).min(NEVER - 1)
 }
 
 /// The instant so many nanoseconds from the epoch; `None` for [`NEVER`], and where there is none.
@@ -83,7 +158,7 @@ pub(crate) fn instant_of(nanos: u64) -> Option<Instant> {
     if nanos == NEVER {
         return None;
     }
-    EPOCH.checked_add(Duration::from_nanos(nanos))
+    EPOCH.at.checked_add(Duration::from_nanos(nanos))
 }
 
 /// No instant.
@@ -94,11 +169,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn instants_are_counted_in_nanoseconds() {
+        assert!(EPOCH.count.is_some());
+        let now = now();
+        for span in [0, 1, 999_999_999, 1_000_000_000, 86_400_000_000_001] {
+            let then = now + Duration::from_nanos(span);
+            assert_eq!(Count::of(then) - Count::of(now), span);
+        }
+        let (before, reading, after) = (nanos_of(now), now_nanos(), nanos_of(self::now()));
+        assert!(before <= reading && reading <= after);
+    }
+
+    #[test]
     fn the_latest_instant_is_not_taken_for_none() {
-        let late = EPOCH.checked_add(Duration::from_secs(700 * 365 * 86_400));
+        let late = EPOCH.at.checked_add(Duration::from_secs(700 * 365 * 86_400));
         assert_eq!(nanos_of(late.unwrap()), NEVER - 1);
         assert_eq!(instant_of(NEVER), None);
-        let soon = *EPOCH + Duration::from_nanos(7);
+        let soon = EPOCH.at + Duration::from_nanos(7);
         assert_eq!((nanos_of(soon), instant_of(7)), (7, Some(soon)));
     }
 }

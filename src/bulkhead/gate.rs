@@ -51,9 +51,9 @@ impl Gate {
         }
     }
 
-    /// A permit, if one is free and nobody waits for it.
+    /// A permit, if one is free and nobody waits for it; else what there was instead.
     #[inline]
-    pub(super) fn try_enter(&self) -> bool {
+    pub(super) fn try_enter(&self) -> Result<(), Word> {
         let mut word = Word(self.word.load(Relaxed));
         while word.may_enter() {
             let taken = word.0 - ONE_PERMIT;
@@ -61,18 +61,18 @@ impl Gate {
                 .word
                 .compare_exchange_weak(word.0, taken, AcqRel, Relaxed)
             {
-                Ok(_) => return true,
+                Ok(_) => return Ok(()),
                 Err(seen) => word = Word(seen),
             }
         }
-        false
+        Err(word)
     }
 
-    /// Neither a permit nor a place in line, told without the lock.
+    /// Whether whoever found this instead of a permit finds no place in line either, told without the
+    /// lock.
     #[inline]
-    pub(super) fn is_full(&self) -> bool {
-        let word = Word(self.word.load(Relaxed));
-        !word.may_enter() && (word.waiting() >= self.places || self.limit.load(Relaxed) == 0)
+    pub(super) fn is_full(&self, instead: Word) -> bool {
+        instead.waiting() >= self.places || self.limit.load(Relaxed) == 0
     }
 
     #[cold]

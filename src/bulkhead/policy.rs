@@ -110,10 +110,10 @@ impl Policy for Bulkhead {
     #[inline]
     fn enter(&self, call: &Call<'_>) -> Enter {
         let core = &*self.0;
-        if core.gate.try_enter() {
+        let Err(instead) = core.gate.try_enter() else {
             return Enter::Proceed(PERMIT);
-        }
-        if core.gate.is_full() {
+        };
+        if core.gate.is_full(instead) {
             return Enter::Reject(Reason::BulkheadFull);
         }
         // In line, and only the gate behind a call: an `Enter` that a function returns through memory

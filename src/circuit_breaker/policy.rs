@@ -54,7 +54,7 @@ impl CircuitBreaker {
         CircuitBreaker(Arc::new(Core {
             word: AtomicU64::new(machine.generation.with(machine.state.bits())),
             open_until: AtomicU64::new(0),
-            born: clock::nanos_of(clock::now()),
+            born: clock::now_nanos(),
             slow_after: machine.slow_after,
             meter,
             machine: Mutex::new(machine),

@@ -107,7 +107,7 @@ impl RateLimit {
 
     /// What is there now. Takes nothing.
     pub fn snapshot(&self) -> Snapshot {
-        let now = self.core.ticks_of(clock::nanos_of(clock::now()));
+        let now = self.core.ticks_of(clock::now_nanos());
         let full_at = self.core.full_at.load(Relaxed);
         Snapshot {
             available: self.core.gcra.available(full_at, now),
@@ -154,7 +154,7 @@ impl Core {
             name,
             gcra,
             max_wait: ticks(max_wait),
-            epoch: clock::nanos_of(clock::now()).saturating_sub(MARGIN),
+            epoch: clock::now_nanos().saturating_sub(MARGIN),
             full_at: AtomicU64::new(0),
             observer,
         }
