@@ -182,7 +182,9 @@ mod tests {
 
     #[test]
     fn the_latest_instant_is_not_taken_for_none() {
-        let late = EPOCH.at.checked_add(Duration::from_secs(700 * 365 * 86_400));
+        let late = EPOCH
+            .at
+            .checked_add(Duration::from_secs(700 * 365 * 86_400));
         assert_eq!(nanos_of(late.unwrap()), NEVER - 1);
         assert_eq!(instant_of(NEVER), None);
         let soon = EPOCH.at + Duration::from_nanos(7);

@@ -1,6 +1,6 @@
 use super::CircuitBreaker;
 use super::settings::Settings;
-use crate::{BuildError, Name, Observer};
+use crate::{BuildError, Name, Observer, clock};
 use std::{fmt, sync::Arc, time::Duration};
 
 /// The settings of a [`CircuitBreaker`].
@@ -186,7 +186,7 @@ impl CircuitBreakerConfig {
         } = self;
         settings.check(name)?;
         let seed = settings.seed.unwrap_or_else(|| fastrand::u64(..));
-        let (meter, machine) = settings.resolve(seed);
+        let (meter, machine) = settings.resolve(seed, clock::now_nanos());
         Ok(CircuitBreaker::of(meter, machine, seed, name, observer))
     }
 }

@@ -18,10 +18,16 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    pub(super) fn new(rules: Rules, calls: Option<u32>, time: Option<(Duration, u32)>) -> Self {
+    /// Its time window begins at `start`.
+    pub(super) fn new(
+        rules: Rules,
+        calls: Option<u32>,
+        time: Option<(Duration, u32)>,
+        start: u64,
+    ) -> Self {
         let slow = rules.slow.is_some();
         let time = time.map(|(span, buckets)| {
-            let window = TimeWindow::new(crate::clock::nanos(span), buckets);
+            let window = TimeWindow::new(crate::clock::nanos(span), buckets, start);
             (window, span)
         });
         Meter {
@@ -124,7 +130,7 @@ mod tests {
             slow: Some(0.5),
             minimum: 4,
         };
-        Meter::new(rules, Some(8), Some((Duration::from_nanos(100), 10)))
+        Meter::new(rules, Some(8), Some((Duration::from_nanos(100), 10)), 0)
     }
 
     #[test]
@@ -187,15 +193,15 @@ mod tests {
             slow: None,
             minimum: 1,
         };
-        let m = Meter::new(rules, None, None);
+        let m = Meter::new(rules, None, None, 0);
         assert!(m.is_unmoved_by_success());
         assert_eq!(m.record(G, true, false, || 0), None);
         assert!(!m.is_unmoved_by_success());
         assert_eq!(m.record(G, false, false, || 0), None);
         assert!(m.is_unmoved_by_success());
         let counted = [
-            Meter::new(rules, Some(8), None),
-            Meter::new(rules, None, Some((Duration::from_secs(1), 10))),
+            Meter::new(rules, Some(8), None, 0),
+            Meter::new(rules, None, Some((Duration::from_secs(1), 10)), 0),
         ];
         assert!(!counted.iter().any(Meter::is_unmoved_by_success));
     }
@@ -208,7 +214,7 @@ mod tests {
             slow: None,
             minimum: 1,
         };
-        let m = Meter::new(rules, Some(8), None);
+        let m = Meter::new(rules, Some(8), None, 0);
         assert!(m.record(G, true, false, || unreachable!()).is_some());
         assert!(m.record(G, false, false, || unreachable!()).is_some());
     }

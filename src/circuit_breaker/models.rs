@@ -122,7 +122,7 @@ fn of_a_call_that_counts_and_one_that_seals_neither_is_lost() {
     let mut bounded = loom::model::Builder::new();
     bounded.preemption_bound = Some(3);
     bounded.check(|| {
-        let window = Arc::new(TimeWindow::new(100, 10));
+        let window = Arc::new(TimeWindow::new(100, 10, 0));
         let other = {
             let window = window.clone();
             thread::spawn(move || window.record(FIRST, true, false, 25))
@@ -210,7 +210,7 @@ fn a_window_of_time_forgets_what_comes_late_to_its_reset() {
     let mut bounded = loom::model::Builder::new();
     bounded.preemption_bound = Some(3);
     bounded.check(|| {
-        let window = Arc::new(TimeWindow::new(100, 10));
+        let window = Arc::new(TimeWindow::new(100, 10, 0));
         let late = {
             let window = window.clone();
             thread::spawn(move || window.record(FIRST, true, false, 25))

@@ -23,10 +23,8 @@ pub struct CircuitBreaker(Arc<Core>);
 pub(super) struct Core {
     /// generation << 48 | state; a mirror of the machine's, written under its lock.
     word: AtomicU64,
-    /// Nanoseconds from `born`; written before the word that says open.
+    /// As [`Call::nanos`]; written before the word that says open.
     open_until: AtomicU64,
-    /// As [`Call::nanos`].
-    born: u64,
     slow_after: Option<u64>,
     meter: Meter,
     machine: Mutex<Machine>,
@@ -54,7 +52,6 @@ impl CircuitBreaker {
         CircuitBreaker(Arc::new(Core {
             word: AtomicU64::new(machine.generation.with(machine.state.bits())),
             open_until: AtomicU64::new(0),
-            born: clock::now_nanos(),
             slow_after: machine.slow_after,
             meter,
             machine: Mutex::new(machine),
@@ -176,17 +173,11 @@ fn said(outcome: &Outcome<'_>) -> Said {
 }
 
 impl Core {
-    /// What it counts time in; 0 before it was made.
-    #[inline(always)]
-    fn nanos(&self, call: &Call<'_>) -> u64 {
-        call.nanos().saturating_sub(self.born)
-    }
-
     /// The ticket: generation, and the time of entry where somebody will ask.
     #[inline(always)]
     fn let_through(&self, word: u64, call: &Call<'_>) -> Enter {
         let since = match self.slow_after {
-            Some(_) => self.nanos(call),
+            Some(_) => call.nanos(),
             None => 0,
         };
         Enter::Proceed(Ticket(Generation::of(word).with(since)))
@@ -198,7 +189,7 @@ impl Core {
     fn enter_not_closed(&self, word: u64, call: &Call<'_>) -> Enter {
         match State::from_bits(value(word)) {
             State::Open => {
-                let now = self.nanos(call);
+                let now = call.nanos();
                 match self.open_until.load(Acquire).saturating_sub(now) {
                     0 => self.enter_locked(call),
                     left => refuse(left),
@@ -212,7 +203,7 @@ impl Core {
 
     #[cold]
     fn enter_locked(&self, call: &Call<'_>) -> Enter {
-        let now = self.nanos(call);
+        let now = call.nanos();
         let mut machine = self.machine.lock();
         let (admission, change) = machine.admit(now);
         let generation = machine.generation;
@@ -231,12 +222,10 @@ impl Core {
     fn count(&self, word: u64, ticket: u64, failed: bool, call: &Call<'_>) {
         let generation = Generation::of(word);
         let slow = match self.slow_after {
-            Some(limit) => elapsed(value(ticket), self.nanos(call)) > limit,
+            Some(limit) => elapsed(value(ticket), call.nanos()) > limit,
             None => false,
         };
-        let broken = self
-            .meter
-            .record(generation, failed, slow, || self.nanos(call));
+        let broken = self.meter.record(generation, failed, slow, || call.nanos());
         if let Some(cause) = broken {
             self.trip(word, cause, call);
         }
@@ -263,7 +252,7 @@ impl Core {
         if value(word) != CLOSED {
             return;
         }
-        let now = self.nanos(call);
+        let now = call.nanos();
         let mut machine = self.machine.lock();
         let change = machine.trip(Generation::of(word), cause, now);
         self.publish(machine);
@@ -272,7 +261,7 @@ impl Core {
 
     #[cold]
     fn throttle(&self, generation: Generation, hint: Duration, call: &Call<'_>) {
-        let now = self.nanos(call);
+        let now = call.nanos();
         let mut machine = self.machine.lock();
         let change = machine.throttle(generation, hint, now);
         self.publish(machine);
@@ -281,7 +270,7 @@ impl Core {
 
     #[cold]
     fn probe_over(&self, generation: Generation, number: u64, said: Said, call: &Call<'_>) {
-        let now = self.nanos(call);
+        let now = call.nanos();
         let mut machine = self.machine.lock();
         let change = machine.probe_over(generation, number, said, now);
         self.publish(machine);
@@ -330,7 +319,7 @@ impl Core {
     }
 
     fn snapshot(&self, now: Instant) -> Snapshot {
-        let nanos = clock::nanos_of(now).saturating_sub(self.born);
+        let nanos = clock::nanos_of(now);
         let machine = self.machine.lock();
         let left = machine.open_until.saturating_sub(nanos);
         let (open, half_open) = (

@@ -160,7 +160,7 @@ impl Settings {
         self.count_window.or(wanted.then_some(COUNT_WINDOW))
     }
 
-    pub(super) fn resolve(&self, seed: u64) -> (Meter, Machine) {
+    pub(super) fn resolve(&self, seed: u64, now: u64) -> (Meter, Machine) {
         let calls = self.effective_count_window();
         let minimum = MINIMUM_CALLS.min(calls.unwrap_or(MINIMUM_CALLS));
         let rules = Rules {
@@ -190,7 +190,7 @@ impl Settings {
             slow_after: self.slow_call_rate.map(|(_, limit)| nanos(limit)),
             heed: self.open_on_retry_after.map(nanos),
         };
-        (Meter::new(rules, calls, time), machine)
+        (Meter::new(rules, calls, time, now), machine)
     }
 }
 
@@ -218,7 +218,7 @@ mod tests {
             .half_open_probes(3)
             .probe_lease(60 * S);
         assert_eq!(config(), explicit);
-        let of = |c: CircuitBreakerConfig| format!("{:?}", c.settings.resolve(7));
+        let of = |c: CircuitBreakerConfig| format!("{:?}", c.settings.resolve(7, 0));
         let explicit = explicit
             .failure_rate(0.5)
             .count_window(100)
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn the_minimum_fits_a_short_window() {
-        let minimum = |c: CircuitBreakerConfig| c.settings.resolve(0).1.rules.minimum;
+        let minimum = |c: CircuitBreakerConfig| c.settings.resolve(0, 0).1.rules.minimum;
         assert_eq!(minimum(config().count_window(5)), 5);
         assert_eq!(minimum(config().count_window(50)), 20);
         assert_eq!(minimum(config().time_window(S)), 20);

@@ -33,9 +33,9 @@ pub(super) struct TimeWindow {
 }
 
 impl TimeWindow {
-    /// `span` nanoseconds in so many buckets.
-    pub(super) fn new(span: u64, buckets: u32) -> Self {
-        let ring = Buckets::new(span, buckets);
+    /// `span` nanoseconds in so many buckets, the first of which begins at `start`.
+    pub(super) fn new(span: u64, buckets: u32, start: u64) -> Self {
+        let ring = Buckets::new(span, buckets, start);
         TimeWindow {
             live: Default::default(),
             end: AtomicU64::new(ring.end()),
@@ -144,17 +144,21 @@ fn sum([ok, failed, slow, both]: Kinds) -> Counts {
 struct Buckets {
     /// Nanoseconds.
     width: u64,
-    /// The newest bucket's number, counted from the epoch.
+    /// When bucket 0 begins. Not the clock's epoch: what falls into one bucket must not hang on when
+    /// the process was started.
+    start: u64,
+    /// The newest bucket's number.
     newest: u64,
     ring: Box<[Kinds]>,
     sum: Kinds,
 }
 
 impl Buckets {
-    fn new(span: u64, buckets: u32) -> Self {
+    fn new(span: u64, buckets: u32, start: u64) -> Self {
         let buckets = buckets.max(1);
         Buckets {
             width: (span / u64::from(buckets)).max(1),
+            start,
             newest: 0,
             ring: (0..buckets).map(|_| Kinds::default()).collect(),
             sum: Kinds::default(),
@@ -162,7 +166,14 @@ impl Buckets {
     }
 
     fn end(&self) -> u64 {
-        self.newest.saturating_add(1).saturating_mul(self.width)
+        let since = self.newest.saturating_add(1).saturating_mul(self.width);
+        self.start.saturating_add(since)
+    }
+
+    /// The bucket of an instant; the first for those from before.
+    fn number(&self, now: u64) -> u64 {
+        let since = now.saturating_sub(self.start);
+        since.checked_div(self.width).unwrap_or(0)
     }
 
     fn len(&self) -> u64 {
@@ -184,7 +195,7 @@ impl Buckets {
 
     /// Lets the buckets leave that are too old. At most as many steps as there are buckets.
     fn advance(&mut self, now: u64) {
-        let number = now.checked_div(self.width).unwrap_or(0);
+        let number = self.number(now);
         let steps = number.saturating_sub(self.newest).min(self.len());
         for left in (0..steps).rev() {
             let mut gone = Kinds::default();
@@ -199,7 +210,7 @@ impl Buckets {
     /// What of it, with `live` in the newest bucket, is in the window at `now`: the sum, less the
     /// buckets that have left since.
     fn at(&self, live: Kinds, now: u64) -> Kinds {
-        let number = now.checked_div(self.width).unwrap_or(0).max(self.newest);
+        let number = self.number(now).max(self.newest);
         if number.saturating_sub(self.newest) >= self.len() {
             return Kinds::default();
         }
@@ -241,7 +252,7 @@ mod tests {
 
     #[test]
     fn the_oldest_bucket_leaves_whole_and_alone() {
-        let window = TimeWindow::new(100, 10);
+        let window = TimeWindow::new(100, 10, 0);
         for now in [0, 9, 10, 55] {
             record(&window, true, now);
         }
@@ -252,7 +263,7 @@ mod tests {
 
     #[test]
     fn the_lock_is_taken_once_a_bucket() {
-        let mut buckets = Buckets::new(100, 10);
+        let mut buckets = Buckets::new(100, 10, 0);
         let ends = [0, 9, 10, 55, 54].map(|now| {
             buckets.advance(now);
             buckets.end()
@@ -262,7 +273,7 @@ mod tests {
 
     #[test]
     fn time_that_runs_backwards_counts_in_the_newest_bucket() {
-        let window = TimeWindow::new(100, 10);
+        let window = TimeWindow::new(100, 10, 0);
         assert_eq!(record(&window, true, 95), 1);
         assert_eq!(record(&window, true, 3), 2);
         assert_eq!(window.counts(189).failures, 2);
@@ -271,15 +282,15 @@ mod tests {
 
     #[test]
     fn the_longest_window_and_the_latest_time_do_no_harm() {
-        let window = TimeWindow::new(u64::MAX, 10);
+        let window = TimeWindow::new(u64::MAX, 10, 0);
         assert_eq!(record(&window, true, 0), 1);
         assert_eq!(record(&window, true, u64::MAX / 2), 2);
-        assert_eq!(record(&TimeWindow::new(1, 10), true, u64::MAX), 1);
+        assert_eq!(record(&TimeWindow::new(1, 10, 0), true, u64::MAX), 1);
     }
 
     #[test]
     fn a_late_answer_changes_nothing() {
-        let window = TimeWindow::new(100, 10);
+        let window = TimeWindow::new(100, 10, 0);
         record(&window, true, 5);
         window.freeze(G.next());
         assert_eq!(window.record(G, true, false, 15), None);
@@ -297,7 +308,7 @@ mod tests {
             width in 1u64..20,
             calls in prop::collection::vec((0u64..60, any::<bool>(), any::<bool>(), any::<bool>()), 0..200),
         ) {
-            let window = TimeWindow::new(buckets * width, buckets as u32);
+            let window = TimeWindow::new(buckets * width, buckets as u32, 0);
             let (mut history, mut clock, mut newest) = (Vec::new(), 0u64, 0);
             for (step, back, failed, slow) in calls {
                 let now = if back { clock.saturating_sub(step) } else { clock + step };
@@ -324,7 +335,7 @@ mod tests {
 
     #[test]
     fn threads_that_seal_lose_no_call() {
-        let window = TimeWindow::new(200_000, 20);
+        let window = TimeWindow::new(200_000, 20, 0);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {

@@ -27,8 +27,6 @@ pub(super) struct Core {
     name: Name,
     gcra: Gcra,
     max_wait: u64,
-    /// What ticks are counted from, as [`Call::nanos`].
-    epoch: u64,
     /// The end of the last turn. It decides alone and publishes nothing else: relaxed will do.
     full_at: AtomicU64,
     observer: Option<Arc<dyn Observer>>,
@@ -107,7 +105,7 @@ impl RateLimit {
 
     /// What is there now. Takes nothing.
     pub fn snapshot(&self) -> Snapshot {
-        let now = self.core.ticks_of(clock::now_nanos());
+        let now = ticks_of(clock::now_nanos());
         let full_at = self.core.full_at.load(Relaxed);
         Snapshot {
             available: self.core.gcra.available(full_at, now),
@@ -154,16 +152,9 @@ impl Core {
             name,
             gcra,
             max_wait: ticks(max_wait),
-            epoch: clock::now_nanos().saturating_sub(MARGIN),
             full_at: AtomicU64::new(0),
             observer,
         }
-    }
-
-    /// In which it counts time; 0 for what was an hour and more before it was made.
-    #[inline]
-    fn ticks_of(&self, nanos: u64) -> u64 {
-        nanos.saturating_sub(self.epoch).saturating_mul(TICKS)
     }
 
     /// The turn that ends at `end` was reserved and will not be taken. See [`Gcra`] for why only
@@ -189,16 +180,18 @@ impl Core {
     }
 }
 
+/// As [`Call::nanos`], in ticks: for 36 years.
+#[inline]
+fn ticks_of(nanos: u64) -> u64 {
+    nanos.saturating_mul(TICKS)
+}
+
 #[cold]
 fn too_soon(wait: u64) -> Enter {
     Enter::Reject(Reason::RateLimited {
         retry_after: duration(wait),
     })
 }
-
-/// An hour in nanoseconds: readings of the clock from before the limit was made are told apart this far
-/// back.
-const MARGIN: u64 = 3_600_000_000_000;
 
 impl Policy for RateLimit {
     fn name(&self) -> Name {
@@ -211,7 +204,7 @@ impl Policy for RateLimit {
         if self.weight.wrapping_sub(1) >= core.gcra.burst() {
             return self.beyond();
         }
-        let now = core.ticks_of(call.nanos());
+        let now = ticks_of(call.nanos());
         let mut full_at = core.full_at.load(Relaxed);
         loop {
             let (end, wait) = match core.gcra.decide(self.cost, core.max_wait, full_at, now) {

@@ -105,3 +105,21 @@ fn make(at: Instant) -> Result<Sleep, Unavailable> {
 fn make(at: Instant) -> Result<Sleep, Unavailable> {
     Ok(Sleep::until(at))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::rc::Rc;
+
+    #[test]
+    fn what_is_in_it_is_dropped_with_it_and_once() {
+        let made = Rc::new(());
+        let mut timer = Box::pin(Timer(ManuallyDrop::new(Some(made.clone()))));
+        assert_eq!(Rc::strong_count(&made), 2);
+        timer.as_mut().slot().set(Some(made.clone()));
+        assert_eq!(Rc::strong_count(&made), 2);
+        drop(timer);
+        assert_eq!(Rc::strong_count(&made), 1);
+        drop(Timer::<Rc<()>>(ManuallyDrop::new(None)));
+    }
+}

@@ -161,7 +161,15 @@ async fn time_that_arrives_out_of_order_makes_no_permits() {
     let at = |t| limit.enter(&Call::at(t));
     assert!(matches!(at(now), Enter::Proceed(_)));
     assert_eq!(at(now - 5 * S), Enter::Reject(limited(6 * S)));
-    assert_eq!(at(now - 2 * 3600 * S), Enter::Reject(limited(3601 * S))); // no further back
+    assert_eq!(at(now - 3600 * S), Enter::Reject(limited(3601 * S)));
+    // No further back than two hours before the process began to count.
+    let Enter::Reject(Reason::RateLimited { retry_after }) = at(now - 24 * 3600 * S) else {
+        panic!("let in a day before");
+    };
+    assert!(
+        (7201 * S..24 * 3600 * S).contains(&retry_after),
+        "{retry_after:?}"
+    );
     assert_eq!(at(now), Enter::Reject(limited(S)));
 }
 
