@@ -26,6 +26,7 @@ pub(crate) struct Deadlines {
     armed: u16,
 }
 
+#[inline(always)]
 fn bit(i: usize) -> u16 {
     1 << i
 }
