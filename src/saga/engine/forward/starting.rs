@@ -6,21 +6,22 @@ impl Forward<'_> {
         let mut starting = std::mem::take(&mut self.book.to_start);
         starting.retain(|op| {
             let op = *op;
-            if !self.book.open.contains_key(&op) || self.started.contains(&op) {
+            let Some(open) = self.book.open.get(&op) else {
+                return false;
+            };
+            if self.started.contains(&op) {
                 return false;
             }
-            let undo = match self.book.open.get(&op).map(|open| &open.what) {
-                Some(What::Undo { target }) => Some(*target),
-                _ => None,
+            let about = match open.what {
+                What::Undo { target } => target,
+                _ => op,
             };
-            let known = self.d.view.ops.get(&undo.unwrap_or(op));
+            let known = self.d.view.ops.get(&about);
             let known = known.filter(|_| self.loaded.contains(&op));
             let written = known.and_then(|known| Some((known, known.waiting.as_ref()?)));
             match written {
                 Some((known, waiting))
-                    if waiting.not_before > self.d.core.now()
-                        && waiting.undo == undo.is_some()
-                        && !mutant("wait_shortened") =>
+                    if waiting.not_before > self.d.core.now() && !mutant("wait_shortened") =>
                 {
                     let wait = Wait {
                         attempt: known.tries.used_by(self.d.epoch),
