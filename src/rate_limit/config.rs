@@ -190,7 +190,10 @@ mod tests {
                 .build()
                 .is_ok()
         );
-        let rare = RateLimit::new(1, 24 * 60 * 60 * S).max_wait(Duration::MAX);
-        assert!(rare.build().is_ok());
+        let daily = || RateLimit::new(1, 24 * 60 * 60 * S);
+        assert!(daily().max_wait(Duration::MAX).build().is_ok());
+        // A burst that is back in ten years less a day.
+        assert!(daily().burst(3_649).build().is_ok());
+        assert!(daily().burst(3_650).build().is_err());
     }
 }
