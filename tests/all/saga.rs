@@ -38,6 +38,7 @@ mod stories;
 mod structs;
 mod stuck;
 mod suspects;
+mod suspicion;
 mod tape;
 mod timers;
 mod tower_engine;

@@ -3,7 +3,11 @@ use super::{
     stage::{Paid, Stage, every, pass, secs},
     world::{Way, World, step},
 };
-use seawall::saga::{Abort, Builder, Flow, SagaRef, Status};
+use seawall::saga::{Abort, Builder, Flow, SagaRef, Status, StepContext};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering::SeqCst},
+};
 
 fn order(b: &mut Builder<World>) -> SagaRef<(), String> {
     let x = step!(b, "a")
@@ -125,4 +129,73 @@ async fn one_that_passed_while_no_process_ran_counts() {
         .unwrap();
     assert_eq!(handle.outcome().await.unwrap_err().to_string(), OVER);
     assert_eq!(stage.world.net(), 0);
+}
+
+/// The life in which the saga begins.
+async fn begun(stage: &Stage, seconds: u64) {
+    let mut b = stage.builder();
+    let saga = order(&mut b);
+    let engine = b.build().await.unwrap();
+    let start = engine.start(saga, "k", ()).deadline(secs(30));
+    start.await.unwrap();
+    pass(seconds).await;
+    stage.die(engine).await;
+}
+
+/// What it comes to in a further life.
+async fn end(stage: &Stage) -> String {
+    let mut b = stage.builder();
+    let saga = order(&mut b);
+    let engine = b.build().await.unwrap();
+    let mut handle = engine.start(saga, "k", ()).await.unwrap();
+    handle.outcome().await.unwrap_err().to_string()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_waited_when_its_process_died_gets_no_attempt_after_it() {
+    let stage = Stage::with(World::with([("a", vec![Way::Transient])]));
+    begun(&stage, 1).await;
+    pass(100).await;
+    assert_eq!(end(&stage).await, OVER);
+    assert_eq!(stage.world.log(), ["run a"], "clean, so never undone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_passed_under_an_attempt_is_the_reason_also_after_a_death() {
+    let stage = Stage::with(World::with([("a", vec![Way::Never])]));
+    begun(&stage, 60).await;
+    assert_eq!(stage.jot("order", "k").await.last().unwrap(), "cancelled");
+    assert_eq!(end(&stage).await, OVER);
+}
+
+/// Its second attempt was under way, as far as the next owner knows, which asks before it gives up.
+#[tokio::test(start_paused = true)]
+async fn a_step_in_doubt_is_asked_about_where_it_passed_while_no_process_ran() {
+    let stage = Stage::with(World::with([("a", vec![Way::Transient, Way::Never])]));
+    let asked = Arc::new(AtomicU32::new(0));
+    for life in 0..2 {
+        let (mut b, asked) = (stage.builder(), asked.clone());
+        let a = step!(b, "a")
+            .verify(move |world: Arc<World>, cx: StepContext, ()| {
+                asked.fetch_add(1, SeqCst);
+                async move { world.verify("a", &cx) }
+            })
+            .retry(every(10, 5).timeout(secs(300)))
+            .register();
+        let saga = b.saga("s", move |saga: Flow, (): ()| async move {
+            Ok::<_, Abort>(saga.call(a, ()).await?)
+        });
+        let engine = b.build().await.unwrap();
+        let start = engine.start(saga, "k", ()).deadline(secs(30));
+        let mut handle = start.await.unwrap();
+        if life == 0 {
+            pass(20).await;
+            stage.die(engine).await;
+            pass(100).await;
+            continue;
+        }
+        assert_eq!(handle.outcome().await.unwrap_err().to_string(), OVER);
+    }
+    assert_eq!(asked.load(SeqCst), 1);
+    assert_eq!(stage.world.log(), ["run a", "run a"], "it was not applied");
 }

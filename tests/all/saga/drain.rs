@@ -1,9 +1,15 @@
 //! An engine that is stopped gently.
 use super::{
+    hooked::Hooked,
     stage::{Paid, Stage, every, pass, secs},
-    world::{Way, World, step},
+    world::{Way, World, clock, step},
 };
-use seawall::saga::{Abort, Builder, Flow, SagaRef, StartError, Status};
+use seawall::saga::{Abort, Builder, Engine, Flow, SagaRef, StartError, Status};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::SeqCst},
+};
+use tokio::sync::Notify;
 
 fn two(b: &mut Builder<World>) -> SagaRef<(), String> {
     let x = step!(b, "a")
@@ -126,4 +132,62 @@ async fn s30_an_undo_under_way_is_written_down_as_well() {
     let mut handle = engine.start(saga, "k", ()).await.unwrap();
     handle.outcome().await.unwrap_err();
     assert_eq!(stage.world.log(), ["run a", "run b", "undo a"]);
+}
+
+/// One life with `a` on a store that takes a second for `call`, in which the engine is stopped; all
+/// lives but this are ended by a death after a second, the last goes on to the end.
+async fn stopped_in(call: &'static str, life: usize, ways: Vec<Way>) -> World {
+    let world = World::with([("a", ways)]);
+    let (armed, reached) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
+    let (is_armed, here) = (armed.clone(), reached.clone());
+    let store = Hooked::new(move |what| {
+        let (slow, here) = (what == call && is_armed.load(SeqCst), here.clone());
+        async move {
+            if slow {
+                here.notify_one();
+                pass(1).await;
+            }
+            Ok(())
+        }
+    });
+    let tell = Arc::new(clock());
+    for now in 0..=life + 1 {
+        armed.store(now == life, SeqCst);
+        let tell = tell.clone();
+        let mut b = Engine::builder(world.clone(), store.clone());
+        b.wall_clock(move || tell());
+        let a = step!(b, "a").retry(every(1, 3)).register();
+        let saga = b.saga("one", move |saga: Flow, (): ()| async move {
+            Ok::<_, Abort>(saga.call(a, ()).await?)
+        });
+        let engine = b.build().await.unwrap();
+        let starting = engine.clone();
+        let started = tokio::spawn(async move { starting.start(saga, "k", ()).await });
+        if now == life {
+            reached.notified().await;
+            engine.drain().await.unwrap();
+            started.abort();
+        } else if now > life {
+            let mut handle = started.await.unwrap().unwrap();
+            handle.outcome().await.unwrap_err();
+        } else {
+            pass(1).await;
+            drop(engine);
+            pass(0).await;
+            store.store.owners_died();
+        }
+    }
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_was_written_down_and_not_begun_leaves_no_doubt() {
+    let world = stopped_in("create", 0, vec![Way::Refuse]).await;
+    assert_eq!(world.log(), ["run a"], "refused at once, so never undone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_doubt_that_a_death_has_left_is_not_taken_away_by_a_drain() {
+    let world = stopped_in("inbox", 1, vec![Way::Never, Way::Refuse]).await;
+    assert_eq!(world.log(), ["run a", "run a", "undo a"]);
 }

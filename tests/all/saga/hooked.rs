@@ -71,7 +71,10 @@ impl Store for Hooked {
         })
     }
     fn inbox(&self, id: SagaId) -> BoxFuture<'_, Result<Vec<Mail>, StoreError>> {
-        self.store.inbox(id)
+        Box::pin(async move {
+            (self.hook)("inbox").await?;
+            self.store.inbox(id).await
+        })
     }
     fn inbox_put(&self, letter: Letter) -> BoxFuture<'_, Result<Posted, StoreError>> {
         Box::pin(async move {

@@ -134,6 +134,10 @@ async fn an_output_a_next_input_or_a_childs_input_that_is_too_large_parks_the_sa
             Ok::<_, Abort>(saga.child(pair, text(n)).await?)
         })
     };
+    assert_eq!(run(output, MOST - 2).await.0.unwrap(), text(MOST - 2));
+    // It gets as far as the next run, which makes nothing of it.
+    let far = run(next, MOST - 2).await.0.unwrap_err().to_string();
+    assert!(far.contains("the input cannot be decoded"), "{far}");
     for (makes, says) in [
         (
             run(output, MOST - 1).await,

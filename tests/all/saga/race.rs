@@ -162,6 +162,34 @@ async fn a_death_in_the_middle_of_it_repeats_it_under_the_same_key() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_death_in_the_middle_of_it_is_found_out_about_before_the_saga_is_undone() {
+    let stage = Stage::with(World::with([("undo a", vec![Way::Never])]));
+    for life in 0..2 {
+        let mut b = stage.builder();
+        let saga = undoing(&mut b);
+        let engine = b.build().await.unwrap();
+        let start = engine.start(saga, "k", ()).deadline(secs(30));
+        let mut handle = start.await.unwrap();
+        if life == 1 {
+            handle.outcome().await.unwrap_err();
+            continue;
+        }
+        tokio::time::sleep(secs(1)).await;
+        stage.die(engine).await;
+        tokio::time::sleep(secs(100)).await;
+    }
+    let jot = stage.jot("undoing", "k").await;
+    let after = [
+        "undo_asked 1",
+        "cancelled",
+        "undone 0",
+        "abort",
+        "compensated",
+    ];
+    assert_eq!(jot[3..], after);
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_that_cannot_be_taken_back_parks_the_saga_where_it_stands() {
     let stage = Stage::with(World::with([("undo a", vec![Way::Refuse; 9])]));
     let mut b = stage.builder();
@@ -173,6 +201,9 @@ async fn one_that_cannot_be_taken_back_parks_the_saga_where_it_stands() {
         end.contains("the compensation of `a` failed 2 times"),
         "{end}"
     );
+    // At the step, not at the undo: that is what an operator can settle.
+    let jot = stage.jot("undoing", "k").await;
+    assert_eq!(jot.last().unwrap(), "stuck 0");
     let ann = engine.operator("ann");
     ann.skip(handle.id(), 0, "kept by the customer")
         .await
@@ -253,4 +284,28 @@ async fn a_patch_is_met_by_those_that_come_by_with_it_and_never_by_those_that_we
         let expected: &[&str] = if met { &["run b", "run a"] } else { &["run a"] };
         assert_eq!(stage.world.log(), expected);
     }
+}
+
+/// The code had not heard of the step: what follows it is new.
+#[tokio::test(start_paused = true)]
+async fn a_patch_is_met_right_after_the_last_that_an_engine_wrote_down_when_it_was_stopped() {
+    let stage = Stage::with(World::with([("a", vec![Way::Slow])]));
+    for life in 0..2 {
+        let mut b = stage.builder();
+        let (x, y) = (step!(b, "a").register(), step!(b, "b").register());
+        let saga = b.saga("s", move |saga: Flow, (): ()| async move {
+            saga.call(x, ()).await?;
+            if life == 1 && saga.patched("b too") {
+                saga.call(y, ()).await?;
+            }
+            Ok::<_, Abort>(())
+        });
+        let engine = b.build().await.unwrap();
+        let mut handle = engine.start(saga, "k", ()).await.unwrap();
+        match life {
+            0 => engine.drain().await.unwrap(),
+            _ => handle.outcome().await.unwrap(),
+        }
+    }
+    assert_eq!(stage.world.log(), ["run a", "run b"]);
 }

@@ -29,6 +29,7 @@ async fn a_crowd_of_signals_is_written_down_in_rows_of_a_bearable_size() {
     let rows = stage.rows("s", "k").await;
     let most = rows.iter().map(|row| row.body.len()).max().unwrap();
     assert!(most < 2_000_000, "{most} bytes");
+    assert!(rows.len() < MANY / 2, "{} rows", rows.len());
     assert_eq!(stage.status("s", "k").await, Status::Finished);
 }
 

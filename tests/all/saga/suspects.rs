@@ -4,13 +4,14 @@ use super::{
     world::World,
 };
 use seawall::saga::{
-    Abort, Builder, Engine, Failure, Flow, SagaRef, Status, StepContext, nothing_to_undo,
+    Abort, Builder, Engine, Failure, Flow, Outcome, Refused, SagaRef, Status, StepContext,
+    nothing_to_undo,
 };
 use std::sync::Arc;
 use tokio::time::timeout;
 
 /// Takes twenty seconds.
-fn slow(b: &mut Builder<World>) -> SagaRef<(), ()> {
+pub fn slow(b: &mut Builder<World>) -> SagaRef<(), ()> {
     let run = async |_: Arc<World>, _: StepContext, (): ()| {
         tokio::time::sleep(secs(20)).await;
         Ok::<_, Failure>(())
@@ -25,9 +26,17 @@ const KEYS: [&str; 3] = ["a", "b", "c"];
 
 /// An engine with three suspects: one runs, the others stand in line behind it.
 async fn in_line(stage: &Stage, most: usize) -> Engine<World> {
+    in_line_of(stage, most, slow).await
+}
+
+async fn in_line_of(
+    stage: &Stage,
+    most: usize,
+    code: fn(&mut Builder<World>) -> SagaRef<(), ()>,
+) -> Engine<World> {
     for _ in 0..2 {
         let mut b = stage.builder();
-        let saga = slow(&mut b);
+        let saga = code(&mut b);
         let engine = b.build().await.unwrap();
         for key in KEYS {
             engine.start(saga, key, ()).await.unwrap();
@@ -37,7 +46,7 @@ async fn in_line(stage: &Stage, most: usize) -> Engine<World> {
     }
     let mut b = stage.builder();
     b.max_running(most);
-    slow(&mut b);
+    code(&mut b);
     b.saga("waits", |saga: Flow, (): ()| async move {
         Ok::<_, Abort>(saga.wait_for::<Paid>().await.0)
     });
@@ -117,4 +126,60 @@ async fn suspects_that_stand_in_line_leave_their_places_to_others() {
     engine.signal("waits", "k", "m", &Paid(1)).await.unwrap();
     pass(5).await;
     assert_eq!(stage.status("waits", "k").await, Status::Finished);
+}
+
+/// A step in each life, and then its twenty seconds: in its pivot, after it, or on the way back.
+fn doing(b: &mut Builder<World>, pivot: bool, undo: bool, after: bool) -> SagaRef<(), ()> {
+    let run = async move |_: Arc<World>, _: StepContext, long: bool| {
+        tokio::time::sleep(secs(if long { 20 } else { 0 })).await;
+        Ok::<_, Failure>(())
+    };
+    let back = async move |_: Arc<World>, _: StepContext, _: bool, _: Outcome<()>| {
+        tokio::time::sleep(secs(20)).await;
+        Ok(())
+    };
+    let a = b.step("a", run, back).register();
+    b.saga("s", move |saga: Flow, (): ()| async move {
+        match pivot {
+            true => saga.pivot(a, !after).await?,
+            false => saga.call(a, false).await?,
+        }
+        if undo {
+            return Err(Abort::new("no"));
+        }
+        saga.call(a, true).await?;
+        Ok(())
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_cancels_a_suspect_in_its_pivot_hears_what_came_of_that() {
+    let stage = Stage::new();
+    let in_pivot = |b: &mut Builder<World>| doing(b, true, false, false);
+    let engine = in_line_of(&stage, 99, in_pivot).await;
+    let (id, ann) = (stage.id("s", "b").await, engine.operator("ann"));
+    let cancel = tokio::spawn(async move { ann.cancel(id, "not wanted").await });
+    pass(10).await;
+    assert!(!cancel.is_finished(), "nobody can say yet");
+    let answer = cancel.await.unwrap();
+    assert!(matches!(answer, Err(Refused::PastPivot)), "{answer:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_suspect_past_its_pivot_cannot_be_cancelled_and_one_on_its_way_back_has_been() {
+    let stage = Stage::new();
+    let past = |b: &mut Builder<World>| doing(b, true, false, true);
+    let engine = in_line_of(&stage, 99, past).await;
+    let (id, ann) = (stage.id("s", "b").await, engine.operator("ann"));
+    let answer = at_once(ann.cancel(id, "not wanted")).await;
+    assert!(matches!(answer, Err(Refused::PastPivot)), "{answer:?}");
+
+    let stage = Stage::new();
+    let back = |b: &mut Builder<World>| doing(b, false, true, false);
+    let engine = in_line_of(&stage, 99, back).await;
+    let (id, ann) = (stage.id("s", "b").await, engine.operator("ann"));
+    let before = stage.jot("s", "b").await;
+    assert_eq!(before.last().unwrap(), "abort");
+    at_once(ann.cancel(id, "not wanted")).await.unwrap();
+    assert_eq!(stage.jot("s", "b").await, before, "nothing to write down");
 }

@@ -1,6 +1,6 @@
 //! Sleeps: fixed once, never early, whatever becomes of the process and of the wall clock.
 use super::{
-    stage::{Stage, pass, secs},
+    stage::{Stage, ms, pass, secs},
     world::World,
 };
 use seawall::saga::{Abort, Builder, Flow, SagaRef, Status, journal::Event};
@@ -88,6 +88,22 @@ async fn s28_a_clock_that_is_set_back_delays_it_and_one_set_forward_is_noticed_w
         pass(61).await;
         assert_eq!(stage.status("nap", "k").await, Status::Finished);
         assert_eq!(due(&stage).await, [until]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sleep_of_more_than_five_seconds_is_spent_out_of_memory() {
+    for (over, in_memory) in [(0, 1), (1, 0)] {
+        let stage = Stage::new();
+        let mut b = stage.builder();
+        let saga = b.saga("nap", move |saga: Flow, (): ()| async move {
+            saga.sleep(ms(5_000 + over)).await;
+            Ok::<_, Abort>(())
+        });
+        let engine = b.build().await.unwrap();
+        engine.start(saga, "k", ()).await.unwrap();
+        pass(1).await;
+        assert_eq!(engine.in_memory(), in_memory);
     }
 }
 
