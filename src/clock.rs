@@ -43,14 +43,34 @@ impl Epoch {
     #[cold]
     fn new() -> Self {
         let now = std::time::Instant::now();
-        // Readings from before are told apart this far back.
-        let hours = Duration::from_secs(2 * 3600);
-        let at = now.checked_sub(hours).unwrap_or(now).into();
+        // Readings from before are told apart this far back. Some systems have none before their start.
+        let earlier = [7200, 600, 60, 1].map(Duration::from_secs);
+        let at = earlier.into_iter().find_map(|span| now.checked_sub(span));
+        let at = at.unwrap_or(now).into();
         Epoch {
             at,
-            count: Count::is_right_from(at).then(|| Count::of(at)),
+            count: Count::is_right_from(at, Instant::checked_add).then(|| Count::of(at)),
         }
     }
+
+    /// 0 for what was before.
+    #[inline(always)]
+    fn nanos(&self, at: Instant) -> u64 {
+        match self.count {
+            // Instants lie within 292 years of the epoch, on either side of it.
+            Some(count) => match Count::of(at).wrapping_sub(count) {
+                since if since <= i64::MAX.cast_unsigned() => since,
+                _ => before(),
+            },
+            None => nanos_since(self.at, at),
+        }
+    }
+}
+
+/// Apart, so that nobody else waits for the comparison.
+#[cold]
+fn before() -> u64 {
+    0
 }
 
 /// What an instant is made of, as one number.
@@ -64,17 +84,17 @@ struct Count(u64);
 
 impl Count {
     #[inline(always)]
-    fn of(at: Instant) -> u64 {
+    fn of(at: impl Hash) -> u64 {
         let mut count = Count::default();
         at.hash(&mut count);
         count.finish()
     }
 
-    fn is_right_from(start: Instant) -> bool {
+    fn is_right_from<I: Hash>(start: I, add: fn(&I, Duration) -> Option<I>) -> bool {
         const SPANS: [u64; 5] = [1, 999_999_999, 1_000_000_000, 1_000_000_001, 1 << 50];
         SPANS.into_iter().all(|span| {
-            let end = start.checked_add(Duration::from_nanos(span));
-            end.is_some_and(|end| Count::of(end).wrapping_sub(Count::of(start)) == span)
+            let end = add(&start, Duration::from_nanos(span));
+            end.is_some_and(|end| Count::of(end).wrapping_sub(Count::of(&start)) == span)
         })
     }
 }
@@ -139,12 +159,7 @@ pub(crate) fn nanos_since(epoch: Instant, now: Instant) -> u64 {
 /// Now, as nanoseconds from the epoch.
 #[inline]
 pub(crate) fn now_nanos() -> u64 {
-    let (now, epoch) = (now(), &*EPOCH);
-    match epoch.count {
-        // Within 584 years of the epoch, so nothing wraps.
-        Some(count) => Count::of(now).wrapping_sub(count),
-        None => nanos_of(now),
-    }
+    EPOCH.nanos(now())
 }
 
 /// An instant as nanoseconds from the epoch: below [`NEVER`], for 584 years.
@@ -170,14 +185,53 @@ mod tests {
 
     #[test]
     fn instants_are_counted_in_nanoseconds() {
-        assert!(EPOCH.count.is_some());
-        let now = now();
-        for span in [0, 1, 999_999_999, 1_000_000_000, 86_400_000_000_001] {
-            let then = now + Duration::from_nanos(span);
-            assert_eq!(Count::of(then) - Count::of(now), span);
-        }
-        let (before, reading, after) = (nanos_of(now), now_nanos(), nanos_of(self::now()));
+        assert!(EPOCH.count.is_some(), "this system hashes something else");
+        let (before, reading, after) = (nanos_of(now()), now_nanos(), nanos_of(now()));
         assert!(before <= reading && reading <= after);
+    }
+
+    #[test]
+    fn counting_and_taking_the_distance_come_to_the_same() {
+        let counting = Epoch::new();
+        let distance = Epoch {
+            at: counting.at,
+            count: None,
+        };
+        for span in [0, 1, 999_999_999, 1_000_000_000, 86_400_000_000_001] {
+            let after = counting.at + Duration::from_nanos(span);
+            assert_eq!((counting.nanos(after), distance.nanos(after)), (span, span));
+        }
+        for span in [1, 999_999_999, 3_600_000_000_000] {
+            let before = counting.at.checked_sub(Duration::from_nanos(span));
+            let before = before.unwrap_or(counting.at);
+            assert_eq!((counting.nanos(before), distance.nanos(before)), (0, 0));
+        }
+    }
+
+    /// Instants of a system that there is not.
+    #[derive(Clone, Copy, Hash)]
+    struct Parts<A, B>(A, B);
+
+    #[test]
+    fn what_is_not_seconds_and_nanoseconds_is_not_counted() {
+        const S: u64 = 1_000_000_000;
+        let asked = [
+            Count::is_right_from(Parts(5u64, 7u32), |p, d| {
+                let sum = p.0 * S + u64::from(p.1) + d.as_nanos() as u64;
+                Some(Parts(sum / S, (sum % S) as u32))
+            }),
+            // Ticks of a hundred nanoseconds; the wrong way round; bytes.
+            Count::is_right_from(70u64, |p, d| Some(p + d.as_nanos() as u64 / 100)),
+            Count::is_right_from(Parts(7u32, 5u64), |p, d| {
+                let sum = p.1 * S + u64::from(p.0) + d.as_nanos() as u64;
+                Some(Parts((sum % S) as u32, sum / S))
+            }),
+            Count::is_right_from([5u8; 8], |p, d| {
+                Some((u64::from_be_bytes(*p) + d.as_nanos() as u64).to_be_bytes())
+            }),
+            Count::is_right_from(5u64, |_, _| None),
+        ];
+        assert_eq!(asked, [true, false, false, false, false]);
     }
 
     #[test]

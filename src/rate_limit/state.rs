@@ -29,8 +29,8 @@
 //! A tick is 1/16 ns, and the interval is rounded up to whole ticks: the rate is met exactly where
 //! the permits divide 16 ns × the span, and is otherwise lower, never higher, by less than
 //! 1/(16 × interval in ns): 6 parts in a million at 100,000 per second, 6 in a hundred at 10⁹. A
-//! wait ends on a whole nanosecond, and the turn is moved back by as much as that takes. A limit
-//! counts for 36 years and then refuses.
+//! wait ends on a whole nanosecond, and the turn is moved back by as much as that takes. Limits count
+//! for 36 years from the start of the process, and then refuse.
 use crate::clock::nanos;
 use std::time::Duration;
 

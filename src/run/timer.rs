@@ -122,4 +122,20 @@ mod tests {
         assert_eq!(Rc::strong_count(&made), 1);
         drop(Timer::<Rc<()>>(ManuallyDrop::new(None)));
     }
+    struct Bomb(#[allow(dead_code)] Rc<()>);
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+
+    #[test]
+    fn what_panics_when_it_is_dropped_is_dropped_once() {
+        let made = Rc::new(());
+        let timer = Timer(ManuallyDrop::new(Some(Bomb(made.clone()))));
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(timer)));
+        assert!(caught.is_err());
+        assert_eq!(Rc::strong_count(&made), 1);
+    }
 }

@@ -5,8 +5,10 @@ use std::{future::poll_fn, task::Poll};
 
 /// As the policy enters and waits: a permit, or told that there is none.
 async fn enter(gate: &Gate) -> bool {
-    if gate.try_enter().is_ok() {
-        return true;
+    match gate.try_enter() {
+        Ok(()) => return true,
+        Err(instead) if gate.is_full(instead) => return false,
+        Err(_) => {}
     }
     let mut place = None;
     poll_fn(|cx| match place {
