@@ -244,4 +244,12 @@ mod tests {
         let soon = EPOCH.at + Duration::from_nanos(7);
         assert_eq!((nanos_of(soon), instant_of(7)), (7, Some(soon)));
     }
+
+    #[test]
+    fn readings_of_the_last_two_hours_are_told_apart() {
+        let Some(before) = now().checked_sub(Duration::from_secs(7_000)) else {
+            return; // of a clock that has just begun
+        };
+        assert!(nanos_of(before) > 0);
+    }
 }

@@ -134,8 +134,8 @@ async fn s30_an_undo_under_way_is_written_down_as_well() {
     assert_eq!(stage.world.log(), ["run a", "run b", "undo a"]);
 }
 
-/// One life with `a` on a store that takes a second for `call`, in which the engine is stopped; all
-/// lives but this are ended by a death after a second, the last goes on to the end.
+/// Lives of a saga that calls `a`. Those before `life` end in a death after a second; in that one the
+/// engine is stopped in the middle of `call` to its store; the next goes on to the saga's end.
 async fn stopped_in(call: &'static str, life: usize, ways: Vec<Way>) -> World {
     let world = World::with([("a", ways)]);
     let (armed, reached) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));

@@ -128,26 +128,36 @@ async fn suspects_that_stand_in_line_leave_their_places_to_others() {
     assert_eq!(stage.status("waits", "k").await, Status::Finished);
 }
 
-/// A step in each life, and then its twenty seconds: in its pivot, after it, or on the way back.
-fn doing(b: &mut Builder<World>, pivot: bool, undo: bool, after: bool) -> SagaRef<(), ()> {
-    let run = async move |_: Arc<World>, _: StepContext, long: bool| {
-        tokio::time::sleep(secs(if long { 20 } else { 0 })).await;
+/// What takes twenty seconds.
+#[derive(Clone, Copy)]
+enum Long {
+    Pivot,
+    AfterPivot,
+    Undo,
+}
+
+fn long(b: &mut Builder<World>, what: Long) -> SagaRef<(), ()> {
+    let run = async |_: Arc<World>, _: StepContext, seconds: u64| {
+        tokio::time::sleep(secs(seconds)).await;
         Ok::<_, Failure>(())
     };
-    let back = async move |_: Arc<World>, _: StepContext, _: bool, _: Outcome<()>| {
+    let undo = async |_: Arc<World>, _: StepContext, _: u64, _: Outcome<()>| {
         tokio::time::sleep(secs(20)).await;
-        Ok(())
+        Ok::<_, Failure>(())
     };
-    let a = b.step("a", run, back).register();
+    let a = b.step("a", run, undo).register();
     b.saga("s", move |saga: Flow, (): ()| async move {
-        match pivot {
-            true => saga.pivot(a, !after).await?,
-            false => saga.call(a, false).await?,
+        match what {
+            Long::Pivot => saga.pivot(a, 20).await?,
+            Long::AfterPivot => {
+                saga.pivot(a, 0).await?;
+                saga.call(a, 20).await?;
+            }
+            Long::Undo => {
+                saga.call(a, 0).await?;
+                return Err(Abort::new("no"));
+            }
         }
-        if undo {
-            return Err(Abort::new("no"));
-        }
-        saga.call(a, true).await?;
         Ok(())
     })
 }
@@ -155,8 +165,7 @@ fn doing(b: &mut Builder<World>, pivot: bool, undo: bool, after: bool) -> SagaRe
 #[tokio::test(start_paused = true)]
 async fn who_cancels_a_suspect_in_its_pivot_hears_what_came_of_that() {
     let stage = Stage::new();
-    let in_pivot = |b: &mut Builder<World>| doing(b, true, false, false);
-    let engine = in_line_of(&stage, 99, in_pivot).await;
+    let engine = in_line_of(&stage, 99, |b| long(b, Long::Pivot)).await;
     let (id, ann) = (stage.id("s", "b").await, engine.operator("ann"));
     let cancel = tokio::spawn(async move { ann.cancel(id, "not wanted").await });
     pass(10).await;
@@ -168,15 +177,13 @@ async fn who_cancels_a_suspect_in_its_pivot_hears_what_came_of_that() {
 #[tokio::test(start_paused = true)]
 async fn a_suspect_past_its_pivot_cannot_be_cancelled_and_one_on_its_way_back_has_been() {
     let stage = Stage::new();
-    let past = |b: &mut Builder<World>| doing(b, true, false, true);
-    let engine = in_line_of(&stage, 99, past).await;
+    let engine = in_line_of(&stage, 99, |b| long(b, Long::AfterPivot)).await;
     let (id, ann) = (stage.id("s", "b").await, engine.operator("ann"));
     let answer = at_once(ann.cancel(id, "not wanted")).await;
     assert!(matches!(answer, Err(Refused::PastPivot)), "{answer:?}");
 
     let stage = Stage::new();
-    let back = |b: &mut Builder<World>| doing(b, false, true, false);
-    let engine = in_line_of(&stage, 99, back).await;
+    let engine = in_line_of(&stage, 99, |b| long(b, Long::Undo)).await;
     let (id, ann) = (stage.id("s", "b").await, engine.operator("ann"));
     let before = stage.jot("s", "b").await;
     assert_eq!(before.last().unwrap(), "abort");
