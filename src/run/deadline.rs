@@ -259,8 +259,8 @@ impl<A: Held> Track<A> {
         fork
     }
 
-    /// Takes over the deadlines around the hedge, which may have been extended. They run in every lane
-    /// since it began; the tickets between them are not this lane's to settle.
+    /// Takes over the deadlines around the hedge, which may have been extended. They have run in every lane
+    /// since it began. The tickets between them come along, and are never read or settled here.
     pub(crate) fn adopt(&mut self, first: &mut Self, call: &Call<'_>) {
         let floor = self.floor();
         first.deadline(floor, call);

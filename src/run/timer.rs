@@ -122,6 +122,7 @@ mod tests {
         assert_eq!(Rc::strong_count(&made), 1);
         drop(Timer::<Rc<()>>(ManuallyDrop::new(None)));
     }
+
     struct Bomb(#[allow(dead_code)] Rc<()>);
 
     impl Drop for Bomb {

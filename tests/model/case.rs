@@ -3,8 +3,8 @@
 mod read;
 
 pub use read::cases;
-use seawall::Replay;
 use seawall::retry::Backoff;
+use seawall::{Class, Replay};
 use std::time::Duration;
 
 /// Milliseconds since the case began: whole ones, which is what tokio's timer can meet.
@@ -95,7 +95,7 @@ pub struct Breaker {
 /// Policies written elsewhere.
 #[derive(Clone, Copy, Debug)]
 pub enum Custom {
-    /// Refuses every so-manieth.
+    /// Refuses every n-th.
     Every(u32),
     /// Lets in after this time.
     Delay(Ms),
@@ -227,6 +227,20 @@ pub enum Says {
     Panics,
     /// Before there is a future.
     PanicsAtOnce,
+}
+
+impl Says {
+    pub fn class(self) -> Class {
+        match self {
+            Says::Ok => Class::Success,
+            Says::Failed => Class::Failed,
+            Says::Throttled(hint) => Class::Throttled(hint.map(ms)),
+            Says::Pushback(pause) => Class::Pushback(pause.map(ms)),
+            Says::Permanent => Class::Permanent,
+            Says::Ignored => Class::Ignored,
+            Says::Transient | Says::Never | Says::Panics | Says::PanicsAtOnce => Class::Transient,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]

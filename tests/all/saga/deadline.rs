@@ -4,10 +4,14 @@ use super::{
     world::{Way, World, step},
 };
 use seawall::saga::{Abort, Builder, Flow, SagaRef, Status, StepContext};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering::SeqCst},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
+    time::Duration,
 };
+use tokio::time::sleep;
 
 fn order(b: &mut Builder<World>) -> SagaRef<(), String> {
     let x = step!(b, "a")
@@ -168,10 +172,10 @@ async fn one_that_passed_under_an_attempt_is_the_reason_also_after_a_death() {
     assert_eq!(end(&stage).await, OVER);
 }
 
-/// Its second attempt was under way, as far as the next owner knows, which asks before it gives up.
-#[tokio::test(start_paused = true)]
-async fn a_step_in_doubt_is_asked_about_where_it_passed_while_no_process_ran() {
-    let stage = Stage::with(World::with([("a", vec![Way::Transient, Way::Never])]));
+/// Runs a step whose attempts are ten seconds apart in a saga that is given up while no process runs:
+/// the first one died so many milliseconds after the start, the second begins so many later. Gives how
+/// often the participant was asked what it knows of the step.
+async fn given_up_unseen(stage: &Stage, deadline: Duration, died: u64, later: u64) -> u32 {
     let asked = Arc::new(AtomicU32::new(0));
     for life in 0..2 {
         let (mut b, asked) = (stage.builder(), asked.clone());
@@ -186,16 +190,35 @@ async fn a_step_in_doubt_is_asked_about_where_it_passed_while_no_process_ran() {
             Ok::<_, Abort>(saga.call(a, ()).await?)
         });
         let engine = b.build().await.unwrap();
-        let start = engine.start(saga, "k", ()).deadline(secs(30));
+        let start = engine.start(saga, "k", ()).deadline(deadline);
         let mut handle = start.await.unwrap();
         if life == 0 {
-            pass(20).await;
+            sleep(Duration::from_millis(died)).await;
             stage.die(engine).await;
-            pass(100).await;
+            sleep(Duration::from_millis(later)).await;
             continue;
         }
         assert_eq!(handle.outcome().await.unwrap_err().to_string(), OVER);
     }
-    assert_eq!(asked.load(SeqCst), 1);
+    asked.load(SeqCst)
+}
+
+/// Its second attempt was under way, as far as the next owner knows, which asks before it gives up.
+#[tokio::test(start_paused = true)]
+async fn a_step_in_doubt_is_asked_about_where_it_passed_while_no_process_ran() {
+    let stage = Stage::with(World::with([("a", vec![Way::Transient, Way::Never])]));
+    assert_eq!(given_up_unseen(&stage, secs(30), 20_001, 100_001).await, 1);
     assert_eq!(stage.world.log(), ["run a", "run a"], "it was not applied");
+}
+
+/// In the very millisecond in which its second attempt is due, it may have been sent, by a process whose
+/// clock was ahead. In the one before it was not. (The first failed a millisecond after the start.)
+#[tokio::test(start_paused = true)]
+async fn a_step_is_asked_about_from_the_millisecond_on_in_which_its_next_attempt_is_due() {
+    for (later, asked) in [(7_000, 0), (7_001, 1)] {
+        let stage = Stage::with(World::with([("a", vec![Way::Transient])]));
+        let found = given_up_unseen(&stage, secs(5), 3_000, later).await;
+        assert_eq!(found, asked, "{later} ms later");
+        assert_eq!(stage.world.log(), ["run a"], "it was not applied");
+    }
 }

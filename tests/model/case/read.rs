@@ -117,7 +117,7 @@ fn read_other(raw: &[u64], firsts: usize, policies: &mut Vec<Policy>) -> Vec<Pla
         }
         let id = d.below(6) as usize % firsts;
         let policy = otherwise(&policies[id], &mut d, &room);
-        // Refused at build: a call would wait for itself.
+        // Refused at build: one state stands in a pipeline once.
         let is_one_state = matches!(
             policy,
             Policy::Breaker(_) | Policy::Bulkhead { .. } | Policy::Rate { .. }

@@ -3,7 +3,7 @@ use super::boxes::{Frame, Hold, Inner};
 use super::race::Lane;
 use super::ways_in::Turn;
 use super::{Shared, World};
-use crate::case::{Ms, Policy, Retry, Says, ms};
+use crate::case::{Ms, Policy, Retry, ms};
 use crate::told::{Bad, How, Told};
 use seawall::event::GaveUp;
 use seawall::{Class, Reason, Rejected};
@@ -24,20 +24,6 @@ impl End {
             how: How::Rejected(refused),
             answer: Err(Bad::Refused(refused)),
             may,
-        }
-    }
-}
-
-impl Says {
-    pub fn class(self) -> Class {
-        match self {
-            Says::Ok => Class::Success,
-            Says::Failed => Class::Failed,
-            Says::Throttled(hint) => Class::Throttled(hint.map(ms)),
-            Says::Pushback(pause) => Class::Pushback(pause.map(ms)),
-            Says::Permanent => Class::Permanent,
-            Says::Ignored => Class::Ignored,
-            Says::Transient | Says::Never | Says::Panics | Says::PanicsAtOnce => Class::Transient,
         }
     }
 }
