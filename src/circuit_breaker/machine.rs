@@ -14,7 +14,8 @@ use super::tagged::Generation;
 use super::{Cause, State};
 use std::time::Duration;
 
-/// What a breaker is, behind its lock. Times are as of [`Call::nanos`](crate::policy::Call::nanos).
+/// What a breaker is, behind its lock. Times are nanoseconds, as of
+/// [`Call::nanos`](crate::policy::Call::nanos).
 #[derive(Debug)]
 pub(super) struct Machine {
     pub(super) generation: Generation,
