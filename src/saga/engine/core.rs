@@ -77,6 +77,8 @@ pub(in crate::saga) struct Core {
     pub(super) ends: Ends,
     pub(super) observer: Option<Arc<dyn Observer>>,
     running: Mutex<Running>,
+    /// How often mail has come for a saga that no task was known to have.
+    unheard: AtomicU64,
     in_memory: AtomicUsize,
     empty: Notify,
     /// `None` once nothing will end here any more.
@@ -136,6 +138,7 @@ impl Core {
             ends: Ends::default(),
             observer: setup.observer,
             running: Mutex::default(),
+            unheard: AtomicU64::new(0),
             in_memory: AtomicUsize::new(0),
             empty: Notify::new(),
             waiters: Mutex::new(Some(Waiters::default())),
@@ -216,6 +219,23 @@ impl Core {
     pub(in crate::saga) fn link(&self, id: SagaId) -> Option<Arc<Link>> {
         let running = self.running.lock();
         running.links.get(&id).map(|(_, link)| link.clone())
+    }
+
+    /// The one to tell that mail has come. `None`: that is counted, for one that is being written down
+    /// and not listed yet.
+    pub(super) fn link_for_mail(&self, id: SagaId) -> Option<Arc<Link>> {
+        let running = self.running.lock();
+        let link = running.links.get(&id).map(|(_, link)| link.clone());
+        if link.is_none() {
+            // Under the lock: whoever is listed after this sees it.
+            self.unheard.fetch_add(1, SeqCst);
+        }
+        link
+    }
+
+    /// How much mail has found nobody so far.
+    pub(super) fn unheard(&self) -> u64 {
+        self.unheard.load(SeqCst)
     }
 
     pub(in crate::saga) fn in_memory(&self) -> usize {

@@ -185,7 +185,7 @@ impl Core {
     }
 
     pub(super) fn nudge_mail(&self, id: SagaId) {
-        match self.link(id) {
+        match self.link_for_mail(id) {
             Some(link) => link.mail(),
             None => {
                 self.wake.notify_one();

@@ -148,6 +148,7 @@ pub(super) async fn create(
     row: Row,
     next: Next,
 ) -> Result<(), Stop> {
+    let unheard = d.core.unheard();
     let created = d.core.store.create(NewSaga {
         name: new.name.to_owned(),
         key: new.key.to_string(),
@@ -166,7 +167,8 @@ pub(super) async fn create(
                 let _ = new.reply.send(Ok(Started { id, end: None }));
                 return Err(fenced.into());
             }
-            if mail {
+            // What has come since it was written down may have found nobody to tell.
+            if mail || d.core.unheard() != unheard {
                 d.link.mail();
             }
             let (tell, end) = oneshot::channel();

@@ -1,9 +1,12 @@
 //! Messages to sagas: acknowledged once, delivered once, in order.
 use super::{
+    hooked::Hooked,
     stage::{Paid, Shipped, Stage, pass, secs},
-    world::{Way, World, step},
+    world::{Way, World, clock, step},
 };
-use seawall::saga::{Abort, Builder, Flow, Raced, SagaRef, SignalError, Status, store::Posted};
+use seawall::saga::{
+    Abort, Builder, Engine, Flow, Raced, SagaRef, SignalError, Status, store::Posted,
+};
 
 fn two_waits(b: &mut Builder<World>) -> SagaRef<(), (u32, u32)> {
     b.saga("two", |saga: Flow, (): ()| async move {
@@ -282,4 +285,29 @@ async fn a_signal_with_a_name_or_key_out_of_range_is_refused_with_the_range() {
         refused.to_string(),
         "signal `large` is 2002 bytes, at most 2000 are allowed (max_payload)",
     );
+}
+
+/// Whoever sent it found no task to tell, and the saga's beginning had looked for mail before.
+#[tokio::test(start_paused = true)]
+async fn s27_a_signal_that_comes_while_its_saga_is_being_written_down_is_not_overlooked() {
+    let store = Hooked::new(|call| async move {
+        if call == "created" {
+            pass(1).await;
+        }
+        Ok(())
+    });
+    let mut b = Engine::builder((), store);
+    b.wall_clock(clock());
+    let saga = b.saga("s", |saga: Flow, (): ()| async move {
+        let paid = saga.wait_within::<Paid>(secs(4)).await;
+        Ok::<_, Abort>(paid.map(|paid| paid.0))
+    });
+    let engine = b.build().await.unwrap();
+    let starting = engine.clone();
+    let started = tokio::spawn(async move { starting.start(saga, "k", ()).await });
+    pass(0).await;
+    let posted = engine.signal("s", "k", "m", &Paid(7)).await.unwrap();
+    assert!(matches!(posted, Posted::New(Some(_))), "{posted:?}");
+    let mut handle = started.await.unwrap().unwrap();
+    assert_eq!(handle.outcome().await.unwrap(), Some(7));
 }
