@@ -1,7 +1,7 @@
 //! How sagas begin.
 mod child;
 
-pub(super) use child::{child, child_ended};
+pub(super) use child::{child, child_ended, is_end_of};
 
 use super::{
     builder::payload,

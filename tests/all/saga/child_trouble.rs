@@ -6,7 +6,7 @@ use super::{
 };
 use seawall::saga::{
     Abort, Builder, Engine, Flow, OnUnknown, Outcome, SagaError, SagaRef, Status, StepContext,
-    StepRetry, Store as _, StoreError, nothing_to_undo,
+    StepRetry, Store as _, StoreError, nothing_to_undo, store::Query,
 };
 use std::sync::{
     Arc,
@@ -186,4 +186,35 @@ async fn a_parent_on_its_way_back_leaves_its_place_to_the_child_that_it_waits_fo
     ann.abort(handle.id(), "not wanted").await.unwrap();
     pass(99).await;
     called_back(&stage).await;
+}
+
+/// The parent was ended by force while its child ran, and deleted; the child told its end to the next
+/// saga that was started under the parent's key, which took it for that of its own.
+#[tokio::test(start_paused = true)]
+async fn a_child_tells_its_end_to_no_other_saga_that_has_its_parents_key() {
+    let stage = Stage::new();
+    let mut b = stage.builder();
+    b.keep_at_most(0);
+    let parent = family(&mut b, false);
+    let engine = b.build().await.unwrap();
+    let first = engine.start(parent, "k", ()).await.unwrap();
+    pass(1).await;
+    let orphan = stage.key_of("kid").await;
+    let operator = engine.operator("ann");
+    operator.force_end(first.id(), "lost").await.unwrap();
+    pass(61).await;
+    assert_eq!(stage.store.find("parent", "k").await.unwrap(), None);
+
+    let mut second = engine.start(parent, "k", ()).await.unwrap();
+    pass(1).await;
+    let kids = stage.store.list(Query::new(9)).await.unwrap();
+    let own = kids
+        .iter()
+        .find(|saga| saga.name == "kid" && saga.key != orphan);
+    let own = own.unwrap().key.clone();
+    engine.signal("kid", &orphan, "m", &Paid(1)).await.unwrap();
+    pass(1).await;
+    assert_eq!(stage.status("parent", "k").await, Status::Waiting);
+    engine.signal("kid", &own, "m", &Paid(2)).await.unwrap();
+    timeout(secs(99), second.outcome()).await.unwrap().unwrap();
 }

@@ -134,7 +134,7 @@ impl Forward<'_> {
                 self.d.flush(Next::Keep).await?;
             }
             if mail.name == CHILD_ENDED {
-                self.child_ended(&mail.body)?;
+                self.child_ended(&mail.id, &mail.body)?;
                 self.d.consumed.insert(mail.arrival);
                 continue;
             }
@@ -159,7 +159,7 @@ impl Forward<'_> {
         Ok(())
     }
 
-    fn child_ended(&mut self, body: &str) -> Result<(), Halt> {
+    fn child_ended(&mut self, letter: &str, body: &str) -> Result<(), Halt> {
         let end = serde_json::from_str(body).map_err(|e| {
             let why = format!("the letter with a child's end cannot be read: {e}");
             Park::new(StuckKind::Damage, why)
@@ -182,9 +182,10 @@ impl Forward<'_> {
             _ => return Ok(()),
         };
         if let Some(Open {
-            what: What::Child { .. },
+            what: What::Child { key, .. },
             ..
         }) = self.book.open.get(&op)
+            && start::is_end_of(letter, key)
         {
             self.born.remove(&op);
             self.settled(op, settled)?;

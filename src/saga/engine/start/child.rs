@@ -15,6 +15,15 @@ use std::{future::Future, sync::Arc, time::Duration};
 /// Before the birth of a child is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// What the id of a letter with a child's end begins with; then comes the child's key.
+const END_OF: &str = "child/";
+
+/// Whether a letter tells the end of the child with this key. A saga that had the parent's name and key
+/// before may have left children of its own.
+pub(in crate::saga::engine) fn is_end_of(letter: &str, child: &str) -> bool {
+    letter.strip_prefix(END_OF) == Some(child)
+}
+
 /// The birth of a child: it may exist already. Its end comes by mail.
 pub(in crate::saga::engine) fn child(
     d: &Drive,
@@ -138,7 +147,7 @@ pub(in crate::saga::engine) fn child_ended(
     Letter {
         saga,
         key,
-        id: format!("child/{child}"),
+        id: format!("{END_OF}{child}"),
         name: CHILD_ENDED.to_owned(),
         // An event can always be written: its payloads are JSON already.
         body: serde_json::to_string(&event).unwrap_or_default(),
