@@ -39,7 +39,7 @@ pub(super) async fn run_with(d: &mut Drive, steps: Arc<Steps>) -> Result<Never, 
             d.flush(Next::Keep).await?;
         }
         if d.core.is_draining() {
-            return Err(Stop::Drained);
+            return Err(drained(d, op).await);
         }
         wait_written(d, op).await?;
         match undo(d, &steps, &step_keys, op).await? {
@@ -95,6 +95,7 @@ async fn wait_written(d: &mut Drive, op: u32) -> Result<(), Stop> {
         };
         let due = waiting.not_before;
         if due > d.core.later(LONG) {
+            note_what_stands(d, op);
             return Err(leave(d, due).await);
         }
         let mut timer = timer::until(due, now);
@@ -107,11 +108,40 @@ async fn wait_written(d: &mut Drive, op: u32) -> Result<(), Stop> {
             commands(d).await?;
             d.check_closed()?;
             if d.core.is_draining() {
-                d.flush(Next::Keep).await?;
-                return Err(Stop::Drained);
+                return Err(drained(d, op).await);
             }
         }
     }
+}
+
+/// The engine stops before the compensation of `op` is begun.
+async fn drained(d: &mut Drive, op: u32) -> Stop {
+    note_what_stands(d, op);
+    match d.flush(Next::Keep).await {
+        Ok(()) => Stop::Drained,
+        Err(stop) => stop,
+    }
+}
+
+/// Nothing of its compensation is under way: taking it up again is no attempt, nor is its wait over
+/// sooner.
+fn note_what_stands(d: &mut Drive, op: u32) {
+    let Some(known) = d.view.ops.get(&op) else {
+        return;
+    };
+    let waiting = known.waiting.as_ref().filter(|waiting| waiting.undo);
+    let error = known.error.clone();
+    let event = Event::Retry {
+        op,
+        attempt: known.tries.used_by(d.epoch),
+        not_before: waiting.map_or_else(|| d.core.now(), |waiting| waiting.not_before),
+        error: error.unwrap_or_else(|| "the engine was stopped before it began".to_owned()),
+        tainted: known.tries.tainted,
+        refused_by: waiting.and_then(|waiting| waiting.refused_by.clone()),
+        undo: true,
+        left: true,
+    };
+    d.push(event);
 }
 
 async fn undo(d: &mut Drive, steps: &Steps, step_keys: &str, op: u32) -> Result<Settled, Stop> {
@@ -123,10 +153,12 @@ async fn undo(d: &mut Drive, steps: &Steps, step_keys: &str, op: u32) -> Result<
         _ => None,
     };
     let was = match (was, &known.child) {
-        (None, Some((saga, _, key))) => match child_gone(d, saga, key).await? {
-            Left::Nothing => return Ok(Settled::Undone),
-            Left::Done(out) => Some(out),
-            Left::Unknown => None,
+        (None, Some((saga, _, key))) => match child_gone(d, saga, key).await {
+            Ok(Left::Nothing) => return Ok(Settled::Undone),
+            Ok(Left::Done(out)) => Some(out),
+            Ok(Left::Unknown) => None,
+            Err(Stop::Drained) => return Err(drained(d, op).await),
+            Err(stop) => return Err(stop),
         },
         (was, _) => was,
     };

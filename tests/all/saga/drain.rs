@@ -191,3 +191,50 @@ async fn a_doubt_that_a_death_has_left_is_not_taken_away_by_a_drain() {
     let world = stopped_in("inbox", 1, vec![Way::Never, Way::Refuse]).await;
     assert_eq!(world.log(), ["run a", "run a", "undo a"]);
 }
+
+/// Brought back by a signal just as the engine was stopped, its step was written down as one that had
+/// not begun, to be begun at once.
+#[tokio::test(start_paused = true)]
+async fn s37_a_drain_does_not_shorten_the_wait_of_a_saga_that_is_just_being_taken_up() {
+    let armed = Arc::new(AtomicBool::new(false));
+    let is_armed = armed.clone();
+    let store = Hooked::new(move |call| {
+        let slow = call == "claim" && is_armed.load(SeqCst);
+        async move {
+            if slow {
+                pass(10).await;
+            }
+            Ok(())
+        }
+    });
+    let world = World::with([("a", vec![Way::Transient])]);
+    let tell = Arc::new(clock());
+    let make = |store: &Hooked| {
+        let mut b = Engine::builder(world.clone(), store.clone());
+        let tell = tell.clone();
+        b.wall_clock(move || tell());
+        let a = step!(b, "a").retry(every(600, 2)).register();
+        let saga = b.saga("s", move |saga: Flow, (): ()| async move {
+            let (done, _) = tokio::join!(saga.call(a, ()), saga.wait_for::<Paid>());
+            Ok::<_, Abort>(done?)
+        });
+        (b, saga)
+    };
+    let (b, saga) = make(&store);
+    let engine = b.build().await.unwrap();
+    engine.start(saga, "k", ()).await.unwrap();
+    pass(1).await;
+    assert_eq!(engine.in_memory(), 0);
+    armed.store(true, SeqCst);
+    engine.signal("s", "k", "m", &Paid(1)).await.unwrap();
+    pass(1).await;
+    engine.drain().await.unwrap();
+    armed.store(false, SeqCst);
+
+    let (b, saga) = make(&store);
+    let engine = b.build().await.unwrap();
+    let mut handle = engine.start(saga, "k", ()).await.unwrap();
+    pass(580).await;
+    assert_eq!(world.log(), ["run a"], "it waits for ten minutes");
+    assert_eq!(handle.outcome().await.unwrap(), "a done");
+}

@@ -5,7 +5,7 @@ use super::{
     world::{Way, World, clock, step},
 };
 use seawall::saga::{
-    Abort, Builder, Engine, Flow, Raced, SagaRef, SignalError, Status, store::Posted,
+    Abort, Builder, Engine, Flow, Raced, SagaError, SagaRef, SignalError, Status, store::Posted,
 };
 
 fn two_waits(b: &mut Builder<World>) -> SagaRef<(), (u32, u32)> {
@@ -310,4 +310,31 @@ async fn s27_a_signal_that_comes_while_its_saga_is_being_written_down_is_not_ove
     assert!(matches!(posted, Posted::New(Some(_))), "{posted:?}");
     let mut handle = started.await.unwrap().unwrap();
     assert_eq!(handle.outcome().await.unwrap(), Some(7));
+}
+
+/// Each of them brings it back, and was taken for an attempt of its compensation.
+#[tokio::test(start_paused = true)]
+async fn signals_to_a_saga_on_its_way_back_cost_its_compensation_no_attempt() {
+    let stage = Stage::with(World::with([
+        ("b", vec![Way::Refuse]),
+        ("undo a", vec![Way::Transient; 2]),
+    ]));
+    let mut b = stage.builder();
+    let retry = super::stage::every(600, 1).undo_attempts(3);
+    let a = step!(b, "a").retry(retry).register();
+    let refused = step!(b, "b").register();
+    let saga = b.saga("back", move |saga: Flow, (): ()| async move {
+        saga.call(a, ()).await?;
+        Ok::<_, Abort>(saga.call(refused, ()).await?)
+    });
+    let engine = b.build().await.unwrap();
+    let mut handle = engine.start(saga, "k", ()).await.unwrap();
+    for n in 0..5 {
+        pass(10).await;
+        let id = format!("m{n}");
+        engine.signal("back", "k", &id, &Paid(n)).await.unwrap();
+    }
+    let end = handle.outcome().await.unwrap_err();
+    assert!(matches!(end, SagaError::Compensated { .. }), "{end}");
+    assert_eq!(stage.world.net(), 0);
 }

@@ -27,13 +27,15 @@ impl Forward<'_> {
                     let known = self.d.view.ops.get(&about);
                     let tries = known.map(|known| known.tries).unwrap_or_default();
                     let error = known.and_then(|known| known.error.clone());
+                    // Its wait of before, where it has one: just taken up, it waits for nothing here yet.
+                    let waiting = known.and_then(|known| known.waiting.as_ref());
                     Wait {
                         attempt: tries.used,
-                        not_before: now,
+                        not_before: waiting.map_or(now, |waiting| waiting.not_before),
                         error: error
                             .unwrap_or_else(|| "the engine was stopped before it began".to_owned()),
                         tainted: tries.tainted,
-                        refused_by: None,
+                        refused_by: waiting.and_then(|waiting| waiting.refused_by.clone()),
                     }
                 }
             };
