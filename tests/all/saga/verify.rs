@@ -225,3 +225,38 @@ async fn what_was_not_seen_so_far_is_sent_again_and_stays_in_doubt() {
         assert!(!events.iter().any(clean), "{events:?}");
     }
 }
+
+/// A drain cuts the question short. The next engine gave the step up without an answer, and undid it.
+#[tokio::test(start_paused = true)]
+async fn what_is_in_doubt_when_the_engine_stops_is_asked_about_though_the_saga_is_given_up() {
+    for (silent, ends) in [(99, Status::Stuck), (2, Status::Compensated)] {
+        for cancelled_first in [true, false] {
+            let stage = Stage::with(World::with([("a", vec![Way::Dropped])]));
+            let asked = Arc::default();
+            let mut b = stage.builder();
+            let saga = asking(&mut b, silent, &asked);
+            let engine = b.build().await.unwrap();
+            let start = engine.start(saga, "k", ());
+            let handle = match cancelled_first {
+                true => start.await.unwrap(),
+                false => start.deadline(secs(5)).await.unwrap(),
+            };
+            tokio::time::sleep(super::stage::ms(500)).await;
+            if cancelled_first {
+                handle.cancel("not wanted").await.unwrap();
+            }
+            engine.drain().await.unwrap();
+            assert_eq!(asked.load(SeqCst), 1);
+            drop((engine, handle));
+            pass(9).await;
+
+            let mut b = stage.builder();
+            asking(&mut b, silent, &asked);
+            let _next = b.build().await.unwrap();
+            pass(60).await;
+            // Not applied, says the participant when it can: nothing to undo.
+            assert_eq!(stage.world.log(), ["run a"]);
+            assert_eq!(stage.status("s", "k").await, ends);
+        }
+    }
+}

@@ -48,6 +48,11 @@ impl Forward<'_> {
         }
         self.d.link.set_mode(Mode::Ending);
         for (op, wait) in std::mem::take(&mut self.waiting) {
+            if self.is_loaded_step(op) {
+                // As one whose wait is over: it may be in doubt.
+                self.book.to_start.push(op);
+                continue;
+            }
             let Wait {
                 attempt,
                 error,
@@ -64,13 +69,29 @@ impl Forward<'_> {
         Ok(())
     }
 
+    /// A step that was asked for before the saga was loaded, and has not been taken up since.
+    pub(super) fn is_loaded_step(&self, op: u32) -> bool {
+        let open = self.book.open.get(&op).map(|open| &open.what);
+        self.loaded.contains(&op) && matches!(open, Some(What::Step { .. }))
+    }
+
+    /// Whether a step is in doubt and has somebody to ask, who may not have answered yet.
+    fn has_to_be_asked_about(&self, op: u32) -> bool {
+        let known = self.d.view.ops.get(&op);
+        known.is_some_and(|known| {
+            let step = self.steps.get(known.name.as_str());
+            known.tries.tainted && step.is_some_and(|step| step.verifies())
+        })
+    }
+
     /// Nor is any begun that has not been, or that waited when the saga was loaded. Where an attempt
-    /// may be lost, its action still finds out. `true`: look again.
+    /// may be lost, or its participant can be asked, its action still finds out. `true`: look again.
     pub(super) fn settle_what_rests(&mut self, starting: &[u32]) -> Result<bool, Park> {
         let mut settled = !self.waiting.is_empty();
         for &op in starting {
             let rests = match self.book.open.get(&op).map(|open| &open.what) {
-                Some(What::Step { .. } | What::Undo { .. }) => !self.may_be_lost(op),
+                Some(What::Step { .. }) => !self.may_be_lost(op) && !self.has_to_be_asked_about(op),
+                Some(What::Undo { .. }) => !self.may_be_lost(op),
                 Some(What::Child { .. }) | None => false,
             };
             if !rests {

@@ -3,6 +3,7 @@ use super::*;
 
 impl Forward<'_> {
     pub(super) fn sort_out(&mut self) -> Vec<u32> {
+        let given_up = self.is_given_up();
         let mut starting = std::mem::take(&mut self.book.to_start);
         starting.retain(|op| {
             let op = *op;
@@ -17,7 +18,9 @@ impl Forward<'_> {
                 _ => op,
             };
             let known = self.d.view.ops.get(&about);
-            let known = known.filter(|_| self.loaded.contains(&op));
+            // Given up, a step waits for no further attempt: there will be none.
+            let waits = !(given_up && self.is_loaded_step(op));
+            let known = known.filter(|_| self.loaded.contains(&op) && waits);
             let written = known.and_then(|known| Some((known, known.waiting.as_ref()?)));
             match written {
                 Some((known, waiting))
