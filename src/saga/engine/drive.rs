@@ -162,7 +162,11 @@ impl Drive {
     async fn run(&mut self, task: Task) -> Stop {
         let done = match task {
             Task::New(new) => self.begin(new).await,
-            Task::Old(claimed, commands) => Box::pin(self.resume(*claimed, commands, false)).await,
+            Task::Old(claimed, commands) => {
+                // One that is due and yet parked was taken up by somebody who died over it.
+                let may_fit = commands.is_empty();
+                Box::pin(self.resume(*claimed, commands, may_fit)).await
+            }
             Task::Fits(claimed) => Box::pin(self.resume(*claimed, Vec::new(), true)).await,
         };
         match done {

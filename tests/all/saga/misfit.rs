@@ -7,6 +7,7 @@ use super::{
 use seawall::saga::{
     Abort, Builder, Flow, Outcome, SagaRef, Status, StepContext, Store,
     journal::{Event, Row, StuckKind},
+    store::Owner,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -350,4 +351,34 @@ async fn a_journal_of_another_format_is_parked_and_not_run() {
     );
     assert_eq!(stage.world.log(), ["run a"]);
     drop(engine);
+}
+
+/// Taken up for the code that fits, and not a row written: it was no longer known as parked, so nobody
+/// took it up again, and then it was parked anew.
+#[tokio::test(start_paused = true)]
+async fn a_saga_whose_engine_dies_while_it_takes_it_up_for_fitting_code_is_taken_up_by_the_next() {
+    let stage = Stage::new();
+    let mut b = stage.builder();
+    let saga = release(&mut b, Code::Fits).unwrap();
+    let engine = b.build().await.unwrap();
+    engine.start(saga, "k", 7).await.unwrap();
+    pass(1).await;
+    stage.die(engine).await;
+    let mut b = stage.builder();
+    release(&mut b, Code::Renamed);
+    let engine = b.build().await.unwrap();
+    engine.signal("s", "k", "m1", &Paid(1)).await.unwrap();
+    pass(1).await;
+    assert_eq!(stage.status("s", "k").await, Status::Stuck);
+    stage.die(engine).await;
+
+    let id = stage.id("s", "k").await;
+    stage.store.seize(Owner(7), id).await.unwrap();
+    stage.store.owners_died();
+    let mut b = stage.builder();
+    let saga = release(&mut b, Code::Fits).unwrap();
+    let engine = b.build().await.unwrap();
+    pass(1).await;
+    let mut handle = engine.start(saga, "k", 7).await.unwrap();
+    assert_eq!(handle.outcome().await.unwrap(), "b done 7");
 }
