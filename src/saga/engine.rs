@@ -78,8 +78,9 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 
 /// Runs sagas.
 ///
-/// Clones share it; when the last one is dropped its tasks end, and the next engine on the same
-/// store goes on where they stood.
+/// Clones share it; when the last one is dropped its tasks end, as they do when its process dies: the
+/// next engine goes on where they stood once the store is opened anew. For one on the same open store
+/// [`drain`](Engine::drain) it first, which lets go of its sagas.
 ///
 /// Spawns tasks that outlive the calls that began them: that is what it is for.
 pub struct Engine<App> {
