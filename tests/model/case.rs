@@ -18,8 +18,9 @@ pub fn ms(time: Ms) -> Duration {
 pub struct Case {
     /// Each with the memory that it has, wherever it stands.
     pub policies: Vec<Policy>,
-    /// Of two pipelines, outermost first.
-    pub stacks: [Vec<Place>; 2],
+    /// Of two pipelines, outermost first; and one policy by itself, if there is one of the crate's
+    /// own.
+    pub stacks: [Vec<Place>; 3],
     /// Up to which age a last good answer is given.
     pub max_age: Ms,
     pub calls: Vec<Script>,
@@ -107,7 +108,7 @@ pub enum Custom {
 
 #[derive(Clone, Debug)]
 pub struct Script {
-    /// Through which pipeline.
+    /// Through which of them.
     pub stack: usize,
     pub form: Form,
     /// What is beyond them answers at once.
@@ -230,6 +231,7 @@ pub enum Says {
 }
 
 impl Says {
+    /// As the pipelines read it.
     pub fn class(self) -> Class {
         match self {
             Says::Ok => Class::Success,

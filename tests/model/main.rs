@@ -1,12 +1,12 @@
 //! Random stacks of the crate's own policies, random operations, random interleavings of several
 //! calls with drops and panics at any poll: against a naive model of all of it.
 //!
-//! Calls go through one of two pipelines that share some policies, as a closure or as a request to a
-//! guarded service, which may not be ready for a while or at all; and they may be closed by a value,
-//! a function, another guarded call or service, or the last good answer.
+//! Calls go through one of two pipelines that share some policies, or through one of these by itself,
+//! as a closure or as a request to a guarded service, which may not be ready for a while or at all; and
+//! they may be closed by a value, a function, another guarded call or service, or the last good answer.
 //!
-//! For each poll the model says what the call comes to, which events are told in which order and by
-//! which pipeline, what every policy holds then, how many attempts and clones of the service there
+//! For each poll the model says what the call comes to, which events are told in which order and to
+//! whose observer, what every policy holds then, how many attempts and clones of the service there
 //! are, and whether somebody had to wake the call. A disagreement is printed as the smallest case
 //! that shows it.
 //!

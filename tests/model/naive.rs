@@ -13,7 +13,7 @@ mod race;
 mod ways_in;
 
 use crate::case::{Attempt, Case, Form, Ms, Policy, Ready, Request, Script};
-use crate::told::{Answer, Log};
+use crate::told::{ALONE, Answer, Log};
 use boxes::Inner;
 pub use breaker::Breaker;
 pub use closed::{Closed, Good};
@@ -102,11 +102,15 @@ impl Calling {
             replay,
             copies: None,
         };
-        let request = match script.form {
+        let mut request = match script.form {
             Form::Run => plain(Replay::Always),
             Form::Once => plain(Replay::Never),
             Form::Service(request) => request,
         };
+        if script.stack == ALONE {
+            // It reads no requests.
+            request.replay = Replay::Always;
+        }
         Calling {
             stage: Stage::Fresh,
             script,

@@ -1,4 +1,5 @@
 //! The real thing: pipelines as a user builds them, and operations that do what their script says.
+mod alone;
 mod closing;
 mod foreign;
 mod operation;
@@ -8,13 +9,14 @@ pub use closing::{Answering, Calling};
 pub use operation::{Alarms, Operations};
 
 use crate::case::{Case, Place, Policy, Request, ms};
-use crate::told::{Answer, Bad, Heard, NAMES, STACKS, Told, name};
+use crate::told::{ALONE, Answer, Bad, Heard, NAMES, STACKS, Told, name};
+use alone::Alone;
 use foreign::Foreign;
 use seawall::retry::RetryBudget;
 use seawall::value::LastKnownGood;
 use seawall::{
-    Bulkhead, CircuitBreaker, Class, Classify, Error, Event, Hedge, Inspect, Name, Pipeline,
-    RateLimit, Replay, Retry, Timeout, policy,
+    Bulkhead, CircuitBreaker, Class, Classify, Error, Event, Hedge, Inspect, Name, Observer,
+    Pipeline, RateLimit, Replay, Retry, Timeout, policy,
 };
 use std::sync::{Arc, Mutex};
 use tokio::time::Instant;
@@ -46,9 +48,10 @@ impl Inspect<Request> for Dialect {
 
 pub type Ears = Arc<Mutex<Vec<Heard>>>;
 
-/// The pipelines, a handle on each of the policies, and the last good answer.
+/// The pipelines, the policy by itself, a handle on each of the policies, and the last good answer.
 pub struct Real {
     pub pipelines: [Pipeline<Dialect>; 2],
+    alone: Option<Alone>,
     pub handles: Vec<Handle>,
     pub good: LastKnownGood<usize>,
     pub ears: Ears,
@@ -77,11 +80,20 @@ impl Real {
             });
         Real {
             pipelines: [0, 1].map(|n| pipeline(n, &case.stacks[n], &handles, &ears)),
+            alone: case.stacks[ALONE]
+                .first()
+                .map(|place| alone(place, &handles, &ears)),
             handles,
             good: good.build().unwrap(),
             ears,
             began: now(),
         }
+    }
+}
+
+impl Real {
+    pub fn alone(&self) -> &Alone {
+        self.alone.as_ref().expect("a policy by itself")
     }
 }
 
@@ -95,25 +107,52 @@ fn pipeline(n: usize, places: &[Place], handles: &[Handle], ears: &Ears) -> Pipe
         let stack = STACKS.iter().position(|name| of.as_str() == *name);
         hears.lock().unwrap().push((stack, Told::of(event)))
     });
-    for Place { id, policy } in places {
-        builder = match (policy, &handles[*id]) {
-            (Policy::Timeout(after), _) => builder.with(Timeout::after(ms(*after)).name(name(*id))),
-            (Policy::Hedge { after, attempts }, _) => {
-                let hedge = Hedge::after(ms(*after)).attempts(*attempts);
-                builder.with(hedge.name(name(*id)))
-            }
-            (Policy::Retry(spec), Handle::Budget(budget)) => {
-                builder.with(retry(*id, spec).budget(budget))
-            }
-            (Policy::Retry(spec), _) => builder.with(retry(*id, spec)),
-            (Policy::Rate { weight, .. }, Handle::Rate(rate)) => builder.with(rate.weight(*weight)),
-            (_, Handle::Breaker(breaker)) => builder.with(breaker),
-            (_, Handle::Bulkhead(bulkhead)) => builder.with(bulkhead),
-            (_, Handle::Foreign(foreign)) => builder.with(foreign.clone()),
-            _ => unreachable!("each policy has its handle"),
+    for place in places {
+        builder = match &handles[place.id] {
+            Handle::Foreign(foreign) => builder.with(foreign.clone()),
+            _ => match alone(place, handles, ears) {
+                Alone::Timeout(timeout) => builder.with(timeout),
+                Alone::Retry(retry) => builder.with(retry),
+                Alone::Breaker(breaker) => builder.with(&breaker),
+                Alone::Bulkhead(bulkhead) => builder.with(&bulkhead),
+                Alone::Rate(rate) => builder.with(&rate),
+                Alone::Hedge(hedge) => builder.with(hedge),
+            },
         };
     }
     builder.classify(Dialect).build().unwrap()
+}
+
+fn alone(Place { id, policy }: &Place, handles: &[Handle], ears: &Ears) -> Alone {
+    let hears = own(*id, ears);
+    match (policy, &handles[*id]) {
+        (Policy::Timeout(after), _) => {
+            let timeout = Timeout::after(ms(*after)).name(name(*id));
+            Alone::Timeout(timeout.observer(hears).build().unwrap())
+        }
+        (Policy::Hedge { after, attempts }, _) => {
+            let hedge = Hedge::after(ms(*after)).attempts(*attempts);
+            Alone::Hedge(hedge.name(name(*id)).observer(hears).build().unwrap())
+        }
+        (Policy::Retry(spec), Handle::Budget(budget)) => {
+            let retry = retry(*id, spec).budget(budget).observer(hears);
+            Alone::Retry(retry.build().unwrap())
+        }
+        (Policy::Retry(spec), _) => Alone::Retry(retry(*id, spec).observer(hears).build().unwrap()),
+        (Policy::Rate { weight, .. }, Handle::Rate(rate)) => Alone::Rate(rate.weight(*weight)),
+        (_, Handle::Breaker(breaker)) => Alone::Breaker(breaker.clone()),
+        (_, Handle::Bulkhead(bulkhead)) => Alone::Bulkhead(bulkhead.clone()),
+        _ => unreachable!("each policy of the crate has its handle"),
+    }
+}
+
+/// The observer of a policy: nobody, where a pipeline makes the call.
+fn own(id: usize, ears: &Ears) -> impl Observer + use<> {
+    let hears = ears.clone();
+    move |of: Name, event: &Event<'_>| {
+        assert_eq!(of, name(id));
+        hears.lock().unwrap().push((Some(ALONE), Told::of(event)))
+    }
 }
 
 fn handle(i: usize, policy: &Policy, ears: &Ears) -> Handle {
@@ -123,13 +162,14 @@ fn handle(i: usize, policy: &Policy, ears: &Ears) -> Handle {
             Some(spec) => Handle::Budget(budget(spec)),
             None => Handle::None,
         },
-        Policy::Breaker(spec) => Handle::Breaker(breaker(i, spec)),
+        Policy::Breaker(spec) => Handle::Breaker(breaker(i, spec, ears)),
         Policy::Bulkhead {
             limit,
             queue,
             max_wait,
         } => {
-            let mut config = Bulkhead::new(*limit).queue(*queue).name(name(i));
+            let config = Bulkhead::new(*limit).queue(*queue).name(name(i));
+            let mut config = config.observer(own(i, ears));
             if let Some(wait) = max_wait {
                 config = config.max_wait(ms(*wait));
             }
@@ -143,7 +183,7 @@ fn handle(i: usize, policy: &Policy, ears: &Ears) -> Handle {
         } => {
             let config = RateLimit::new(1, ms(*interval)).burst(*burst);
             let config = config.max_wait(ms(*max_wait)).name(name(i));
-            Handle::Rate(config.build().unwrap())
+            Handle::Rate(config.observer(own(i, ears)).build().unwrap())
         }
         Policy::Custom(custom) => Handle::Foreign(Arc::new(Foreign::new(i, *custom, ears.clone()))),
     }
@@ -176,8 +216,9 @@ fn budget(spec: crate::case::Budget) -> RetryBudget {
         .unwrap()
 }
 
-fn breaker(i: usize, spec: &crate::case::Breaker) -> CircuitBreaker {
+fn breaker(i: usize, spec: &crate::case::Breaker, ears: &Ears) -> CircuitBreaker {
     let mut config = CircuitBreaker::new(NAMES[i])
+        .observer(own(i, ears))
         .minimum_calls(spec.minimum)
         .break_for(ms(spec.break_for))
         .half_open_probes(spec.probes)

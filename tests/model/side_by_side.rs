@@ -193,31 +193,32 @@ impl Sides<'_> {
 
     fn by_hand(&mut self, n: usize, what: u8) {
         let n = n % self.case.policies.len().max(1);
+        let World { shared, told, .. } = &mut self.world;
         let (Some(Handle::Breaker(real)), Some(Shared::Breaker(model))) =
-            (self.real.handles.get(n), self.world.shared.get_mut(n))
+            (self.real.handles.get(n), shared.get_mut(n))
         else {
             return;
         };
         match what {
             0 => {
                 real.close();
-                model.by_hand(State::Closed);
+                model.by_hand(State::Closed, told);
             }
             1 => {
                 real.reset();
-                model.reset();
+                model.reset(told);
             }
             2 => {
                 real.isolate();
-                model.by_hand(State::Isolated);
+                model.by_hand(State::Isolated, told);
             }
             3 => {
                 real.disable();
-                model.by_hand(State::Disabled);
+                model.by_hand(State::Disabled, told);
             }
             _ => {
                 real.metrics_only();
-                model.by_hand(State::MetricsOnly);
+                model.by_hand(State::MetricsOnly, told);
             }
         }
     }

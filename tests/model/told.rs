@@ -15,6 +15,9 @@ pub fn name(i: usize) -> Name {
 /// The pipelines.
 pub const STACKS: [&str; 2] = ["one", "other"];
 
+/// In their place: the policy that is called by itself. It is told of under its own name.
+pub const ALONE: usize = STACKS.len();
+
 /// With the pipeline whose call it was; `None`: somebody tells it without one.
 pub type Heard = (Option<usize>, Told);
 

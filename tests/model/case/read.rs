@@ -1,5 +1,6 @@
 //! How a case is read from numbers: digit by digit, so that smaller ones are simpler cases.
 use super::*;
+use crate::told::ALONE;
 use proptest::prelude::*;
 
 pub fn cases() -> impl Strategy<Value = Case> {
@@ -8,21 +9,26 @@ pub fn cases() -> impl Strategy<Value = Case> {
         prop::collection::vec(any::<u64>(), 0..=6),
         prop::collection::vec(any::<u64>(), 0..=4),
     );
-    let call = (any::<u16>(), attempts(), any::<u16>(), attempts());
+    let call = (any::<u32>(), attempts(), any::<u16>(), attempts());
     let calls = prop::collection::vec(call, 1..=8);
     let steps = prop::collection::vec(any::<u16>(), 0..48);
-    (stacks, calls, steps, any::<u16>()).prop_map(|((first, second), calls, steps, rest)| {
+    (stacks, calls, steps, any::<u64>()).prop_map(|((first, second), calls, steps, rest)| {
         let mut policies = Vec::new();
         let first = read_stack(&first, &mut policies);
         let second = read_other(&second, first.len(), &mut policies);
+        let mut rest = Digits(rest);
+        let max_age = rest.span();
+        let alone = read_alone(&mut rest, &policies);
+        // The number of those that there are.
+        let ways = 2 + alone.len() as u64;
+        let call = |(manner, own, closing, other): (u32, Vec<_>, u16, Vec<_>)| {
+            script(ways, manner, &own, closing, &other)
+        };
         Case {
             policies,
-            stacks: [first, second],
-            max_age: Digits(rest.into()).span(),
-            calls: calls
-                .into_iter()
-                .map(|(manner, own, closing, other)| script(manner, &own, closing, &other))
-                .collect(),
+            stacks: [first, second, alone],
+            max_age,
+            calls: calls.into_iter().map(call).collect(),
             steps: steps.into_iter().map(step).collect(),
         }
     })
@@ -129,6 +135,18 @@ fn read_other(raw: &[u64], firsts: usize, policies: &mut Vec<Policy>) -> Vec<Pla
         }
     }
     places
+}
+
+/// One of the crate's own, by itself.
+fn read_alone(d: &mut Digits, policies: &[Policy]) -> Vec<Place> {
+    let id = d.below(10) as usize % policies.len().max(1);
+    match policies.get(id) {
+        None | Some(Policy::Custom(_)) => Vec::new(),
+        Some(policy) => vec![Place {
+            id,
+            policy: otherwise(policy, d, &Room::empty()),
+        }],
+    }
 }
 
 /// The same policy as another pipeline may have it.
@@ -251,7 +269,7 @@ fn breaker(d: &mut Digits) -> Breaker {
 /// Two numbers for each: how it answers, and how it gets ready.
 type Attempts = [(u16, u16)];
 
-fn script(manner: u16, attempts: &Attempts, close: u16, fallback: &Attempts) -> Script {
+fn script(ways: u64, manner: u32, own: &Attempts, close: u16, fallback: &Attempts) -> Script {
     let mut d = Digits(manner.into());
     let form = match d.below(8) {
         0..=2 => Form::Run,
@@ -259,13 +277,17 @@ fn script(manner: u16, attempts: &Attempts, close: u16, fallback: &Attempts) -> 
         // Rarely: it forbids what the rest is about.
         _ => Form::Once,
     };
-    let stack = d.below(2) as usize;
+    let stack = d.below(ways) as usize;
+    let form = match form {
+        Form::Once if stack == ALONE => Form::Run,
+        form => form,
+    };
     let mut d = Digits(close.into());
-    let closing = (d.below(3) == 2).then(|| closing(&mut d, form, fallback));
+    let closing = (d.below(3) == 2).then(|| closing(ways, &mut d, form, fallback));
     Script {
         stack,
         form,
-        attempts: attempts.iter().map(attempt).collect(),
+        attempts: own.iter().map(attempt).collect(),
         closing,
     }
 }
@@ -278,7 +300,7 @@ fn request(d: &mut Digits) -> Request {
     }
 }
 
-fn closing(d: &mut Digits, form: Form, fallback: &Attempts) -> Closing {
+fn closing(ways: u64, d: &mut Digits, form: Form, fallback: &Attempts) -> Closing {
     let (kind, layer) = (d.below(5), d.flag());
     let only_if = [
         OnlyIf::Every,
@@ -289,7 +311,7 @@ fn closing(d: &mut Digits, form: Form, fallback: &Attempts) -> Closing {
     ][d.below(5) as usize];
     let mut other = |form| {
         Box::new(Script {
-            stack: d.below(2) as usize,
+            stack: d.below(ways) as usize,
             form,
             attempts: fallback.iter().map(attempt).collect(),
             closing: None,

@@ -1,6 +1,6 @@
 //! A breaker that remembers every call it ever counted.
 use crate::case::{self, Ms, ms};
-use crate::told::{How, Log, Told, name};
+use crate::told::{ALONE, How, Log, Told, name};
 use seawall::circuit_breaker::{Cause, State, Window};
 use seawall::{Class, Reason};
 use std::time::Duration;
@@ -261,19 +261,20 @@ impl Breaker {
         }
     }
 
-    /// Changes made by hand are told to the handle's own observer, and nobody is that.
-    pub fn by_hand(&mut self, to: State) {
+    /// Changes made by hand are told to the handle's own observer.
+    pub fn by_hand(&mut self, to: State, told: &mut Log) {
         if self.state != to {
             self.trips = 0;
-            self.change(to, Cause::ByHand, &mut Log::default());
+            told.stack = ALONE;
+            self.change(to, Cause::ByHand, told);
         }
     }
 
-    pub fn reset(&mut self) {
+    pub fn reset(&mut self, told: &mut Log) {
         if self.state == State::Closed {
             self.begin();
         }
-        self.by_hand(State::Closed);
+        self.by_hand(State::Closed, told);
         (self.trips, self.cause) = (0, None);
     }
 

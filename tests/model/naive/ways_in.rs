@@ -5,8 +5,8 @@ use super::ends::{End, Fate};
 use super::race::Race;
 use super::{Calling, Shared, World};
 use crate::case::{Custom, Ms, Place, Policy, Says, Then, ms};
-use crate::told::{Bad, How, STACKS, Told, name};
-use seawall::{Name, Reason, Rejected};
+use crate::told::{ALONE, Bad, How, STACKS, Told, name};
+use seawall::{Class, Name, Reason, Rejected};
 
 /// What the innermost are told in a pass: look, or your time has come.
 #[derive(Clone, Copy, PartialEq)]
@@ -161,7 +161,10 @@ impl Turn<'_> {
         let Some((number, attempt)) = self.call.take() else {
             // It was there when this lane was let in; another lane has sent it since.
             let why = Reason::Other("no copy of the request is left to send");
-            let name = Name::from_static(STACKS[self.call.script.stack]);
+            let name = match STACKS.get(self.call.script.stack) {
+                Some(pipeline) => Name::from_static(pipeline),
+                None => self.name(0),
+            };
             return Err(self.refuse_as(name, why));
         };
         self.call.readying += 1;
@@ -209,11 +212,18 @@ impl Turn<'_> {
             return None;
         }
         self.call.ended += u32::from(running.sent);
-        let (number, class) = (running.number, says.class());
+        let number = running.number;
         let answer = if running.sent && says == Says::Ok {
             Ok(number)
         } else {
             Err(Bad::Err(number))
+        };
+        // It knows no other errors.
+        let is_failure = answer.is_err() && self.call.script.stack == ALONE;
+        let class = if is_failure {
+            Class::Transient
+        } else {
+            says.class()
         };
         self.tell(Told::AttemptEnded(self.call.ended, class));
         Some(End {

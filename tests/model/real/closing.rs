@@ -11,9 +11,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use tower::{Layer, Service};
 
-type Failed = Error<Fault>;
+pub(super) type Failed = Error<Fault>;
 pub type Answering<'a> = Pin<Box<dyn Future<Output = Answer> + 'a>>;
-type Guarded<'a> = Pin<Box<dyn Future<Output = Result<usize, Failed>> + 'a>>;
+pub(super) type Guarded<'a> = Pin<Box<dyn Future<Output = Result<usize, Failed>> + 'a>>;
 
 /// A call as it is made, and its fallback where that is another call.
 #[derive(Clone)]
@@ -26,13 +26,15 @@ pub struct Calling<'a> {
 impl<'a> Calling<'a> {
     pub fn begin(&self) -> Answering<'a> {
         let script = &self.operations.script;
-        let pipeline = &self.real.pipelines[script.stack];
         let operations = self.operations.clone();
         let request = match script.form {
             Form::Run | Form::Once => return self.close(guarded(self.real, operations)),
             Form::Service(request) => request,
         };
         let service = Scripted::new(&operations);
+        let Some(pipeline) = self.real.pipelines.get(script.stack) else {
+            return self.serve(self.real.alone().guard(service, request), request);
+        };
         match (request.copies, pipeline.layer_once()) {
             (None, _) => self.serve(pipeline.layer().layer(service), request),
             (Some(0), Ok(once)) => self.serve(once.layer(service), request),
@@ -92,16 +94,13 @@ impl<'a> Calling<'a> {
                 answering(asked(layer.layer(guard), request))
             }
             Rescue::Service(script) => {
-                let pipeline = &self.real.pipelines[script.stack];
                 let service = Scripted::new(self.fallback.as_ref().unwrap());
+                let Some(pipeline) = self.real.pipelines.get(script.stack) else {
+                    let other = self.real.alone().guard(service, request);
+                    return or_service(guard, other, wanted, request);
+                };
                 let other = pipeline.layer_with(Request::copy).layer(service);
-                if request.copies.is_none() {
-                    let layer = value::or_service(other).only_if(wanted);
-                    answering(asked(layer.layer(guard), request))
-                } else {
-                    let layer = value::or_service_with(other, Request::copy).only_if(wanted);
-                    answering(asked(layer.layer(guard), request))
-                }
+                or_service(guard, other, wanted, request)
             }
         }
     }
@@ -113,11 +112,14 @@ impl<'a> Calling<'a> {
 }
 
 fn guarded(real: &Real, operations: Rc<Operations>) -> Guarded<'_> {
-    let pipeline = &real.pipelines[operations.script.stack];
+    let stack = operations.script.stack;
     let is_once = matches!(operations.script.form, Form::Once);
     let begin = move || -> Running {
         let (number, attempt) = operations.draw();
         operations.begin(number, attempt)
+    };
+    let Some(pipeline) = real.pipelines.get(stack) else {
+        return real.alone().run(begin);
     };
     if is_once {
         Box::pin(pipeline.run_once(begin))
@@ -133,8 +135,27 @@ where
     Box::pin(async move { call.await.into() })
 }
 
+fn or_service<'a, S, O>(
+    guard: S,
+    other: O,
+    wanted: impl Fn(&Failed) -> bool + Clone + 'a,
+    request: Request,
+) -> Answering<'a>
+where
+    S: Service<Request, Response = usize, Error = Failed> + Clone + 'a,
+    O: Service<Request, Response = usize, Error = Failed> + Clone + 'a,
+{
+    if request.copies.is_none() {
+        let layer = value::or_service(other).only_if(wanted);
+        answering(asked(layer.layer(guard), request))
+    } else {
+        let layer = value::or_service_with(other, Request::copy).only_if(wanted);
+        answering(asked(layer.layer(guard), request))
+    }
+}
+
 /// Guards are ready at once: whether what they guard is, turns out in the future.
-fn asked<S: Service<Request>>(mut service: S, request: Request) -> S::Future {
+pub(super) fn asked<S: Service<Request>>(mut service: S, request: Request) -> S::Future {
     let mut cx = Context::from_waker(Waker::noop());
     assert!(matches!(service.poll_ready(&mut cx), Poll::Ready(Ok(()))));
     service.call(request)
