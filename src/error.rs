@@ -111,7 +111,10 @@ impl<E: std::error::Error + 'static> std::error::Error for Error<E> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             // `Display` has told `e` itself already.
-            Error::Inner(e) => e.source(),
+            Error::Inner(e) => {
+                within::in_an_answer();
+                e.source()
+            }
             Error::Rejected(r) => Some(r).and_then(std::error::Error::source),
         }
     }

@@ -1,17 +1,25 @@
 use super::Rejected;
 use std::{cell::Cell, error::Error};
 
+#[derive(Clone, Copy, PartialEq)]
+enum Looking {
+    Nobody,
+    Somebody,
+    /// It has come through the operation's own error of a guarded call.
+    InAnAnswer,
+}
+
 thread_local! {
-    /// Somebody looks for a refusal on this thread.
-    static LOOKING: Cell<bool> = const { Cell::new(false) };
+    /// Whether somebody looks for a refusal on this thread.
+    static LOOKING: Cell<Looking> = const { Cell::new(Looking::Nobody) };
 }
 
 /// Ends the look also where a foreign `source` panics.
-struct Look(bool);
+struct Look(Looking);
 
 impl Look {
     fn begin() -> Self {
-        Look(LOOKING.replace(true))
+        Look(LOOKING.replace(Looking::Somebody))
     }
 }
 
@@ -19,6 +27,27 @@ impl Drop for Look {
     fn drop(&mut self) {
         LOOKING.set(self.0);
     }
+}
+
+/// A guarded call hands on the source of its operation's own error.
+pub(super) fn in_an_answer() {
+    if LOOKING.get() == Looking::Somebody {
+        LOOKING.set(Looking::InAnAnswer);
+    }
+}
+
+/// The refusal behind an error, and whether a guarded call around it has had it for an answer: then
+/// that call may have sent others before, which the refusal has not counted.
+fn look(error: &(dyn Error + 'static)) -> Option<(Rejected, bool)> {
+    let _look = Look::begin();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(refused) = error.downcast_ref() {
+            return Some((*refused, LOOKING.get() == Looking::InAnAnswer));
+        }
+        next = error.source();
+    }
+    None
 }
 
 impl Rejected {
@@ -37,15 +66,12 @@ impl Rejected {
     /// assert_eq!(Rejected::within(&io::Error::other("gone")), None);
     /// ```
     pub fn within(error: &(dyn Error + 'static)) -> Option<Rejected> {
-        let _look = Look::begin();
-        let mut next = Some(error);
-        while let Some(error) = next {
-            if let Some(refused) = error.downcast_ref() {
-                return Some(*refused);
-            }
-            next = error.source();
-        }
-        None
+        look(error).map(|(refused, _)| refused)
+    }
+
+    /// Whether this error is a refusal of the whole call, before anything was sent.
+    pub(crate) fn proves_unsent(error: &(dyn Error + 'static)) -> bool {
+        look(error).is_some_and(|(refused, answered)| refused.never_sent() && !answered)
     }
 }
 
@@ -54,7 +80,7 @@ impl Rejected {
 /// else than the source they hand on.
 impl Error for Rejected {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        LOOKING.get().then_some(self)
+        (LOOKING.get() != Looking::Nobody).then_some(self)
     }
 }
 

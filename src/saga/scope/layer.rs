@@ -27,7 +27,9 @@ impl ScopeSaga {
     /// | is not made: the service did not become ready | nothing |
     ///
     /// The service has to make one guarded call: in one that makes two, a refusal of the second says
-    /// nothing of the first.
+    /// nothing of the first. So put its policies into one pipeline. Where they are layers of their own,
+    /// only the outermost's refusals are believed: it may have sent the call before one inside refused
+    /// it. That is not seen where a layer outside folds its errors into a type of yours.
     ///
     /// ```
     /// use seawall::saga::{self, Outcome};
@@ -212,10 +214,8 @@ where
         let was = match &answer {
             Ok(response) => Some(Outcome::Done(response.clone())),
             Err(_) if !this.call.was_called() => None,
-            Err(error) => match Rejected::within(error) {
-                Some(refused) if refused.never_sent() => None,
-                _ => Some(Outcome::Unknown),
-            },
+            Err(error) if Rejected::proves_unsent(error) => None,
+            Err(_) => Some(Outcome::Unknown),
         };
         if let (Some((note, request)), Some(was)) = (this.note.take(), was) {
             note(request, was);

@@ -1,6 +1,6 @@
 //! Services as steps of a scope.
 use super::{Arc, AtomicU32, Future, Log, SeqCst, pending, saga, spawn};
-use seawall::{CircuitBreaker, saga::Outcome};
+use seawall::{CircuitBreaker, Retry, Timeout, retry::Backoff, saga::Outcome};
 use std::{
     convert::Infallible,
     io,
@@ -81,6 +81,28 @@ async fn a_service_that_panics_may_have_been_applied() {
     });
     assert!(tokio::spawn(run).await.unwrap_err().is_panic());
     assert_eq!(log.all(), ["undo 3 Unknown"]);
+}
+
+/// The refusal counts what was sent within its own layer: nothing. The retry around it has sent one before.
+#[tokio::test(start_paused = true)]
+async fn what_a_layer_inside_refused_after_one_outside_had_sent_may_have_been_applied() {
+    let log = Log::default();
+    let retry = Retry::attempts(2).backoff(Backoff::none()).build().unwrap();
+    let total = Timeout::after(std::time::Duration::from_secs(1)).build();
+    let breaker = CircuitBreaker::new("b").consecutive_failures(1).build();
+    let failed = saga::scope(async |saga| {
+        let step = ServiceBuilder::new()
+            .layer(saga.layer("step", undo(&log)))
+            .layer(total.unwrap().layer())
+            .layer(retry.layer())
+            .layer(breaker.unwrap().layer())
+            .service(service_fn(answer));
+        step.oneshot(5).await
+    })
+    .await;
+    let refused = seawall::Rejected::within(&failed.unwrap_err()).unwrap();
+    assert!(refused.never_sent());
+    assert_eq!(log.all(), ["undo 5 Unknown"]);
 }
 
 #[tokio::test(start_paused = true)]
