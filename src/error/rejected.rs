@@ -86,6 +86,9 @@ pub struct Rejected {
     pub reason: Reason,
     /// How many attempts had reached the operation when the call was refused. 0: it was certainly
     /// never sent. A service that never became ready was not reached.
+    ///
+    /// Counted by the pipeline that refused, or by the policy where it stands alone. What another
+    /// layer around that had sent through it before is not in it: put policies into one pipeline.
     pub started: u32,
 }
 
@@ -111,6 +114,8 @@ impl Rejected {
     }
 
     /// The dependency cannot have done anything: no attempt had reached it.
+    ///
+    /// True of the call that was refused, see [`started`](Rejected::started).
     pub fn never_sent(&self) -> bool {
         self.started == 0
     }
@@ -162,7 +167,7 @@ impl fmt::Display for Rejected {
             Reason::DeadlineTooClose { wait } => {
                 write!(
                     f,
-                    "`{policy}` asked for a wait of {wait:?}, which does not fit the deadline"
+                    "`{policy}` asked for a wait of {wait:.1?}, which does not fit the deadline"
                 )?;
             }
             Reason::Expired => write!(f, "the time that `{policy}` allowed has passed")?,
@@ -201,6 +206,20 @@ mod tests {
         );
         r.started = 2;
         assert!(r.to_string().ends_with("(2 attempts had been sent)"));
+    }
+
+    /// A wait is what is left until some instant, and was told to the nanosecond.
+    #[test]
+    fn a_wait_that_does_not_fit_is_told_as_exactly_as_anybody_reads_it() {
+        let wait = Duration::from_nanos(59_999_994_762);
+        let r = Rejected::new(
+            Name::from_static("geocoder"),
+            Reason::DeadlineTooClose { wait },
+        );
+        assert_eq!(
+            r.to_string(),
+            "`geocoder` asked for a wait of 60.0s, which does not fit the deadline; try again in 60.0s"
+        );
     }
 
     #[test]

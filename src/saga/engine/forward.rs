@@ -234,7 +234,8 @@ impl Forward<'_> {
                 self.call_children_back();
             }
             if self.book.is_idle() && self.turns.end.is_none() {
-                let why = "the saga awaits something that is not one of its own operations";
+                let why = "the saga awaits something that is not one of its own operations (a \
+                           timer, a channel, a socket): it belongs into a step";
                 return Err(Park::new(StuckKind::Saga, why).into());
             }
             if self.running.is_empty() {
