@@ -40,7 +40,8 @@
 //! ```
 //!
 //! Errors wrapped on their way up still tell: [`Rejected::within`] finds the refusal in any error, and
-//! [`retry_after`](Rejected::retry_after) says when to come back.
+//! [`retry_after`](Rejected::retry_after) says when to come back. Where the operation's error is
+//! `anyhow::Error` or a boxed one, `?` wants the builder's `.error::<anyhow::Error>()`, see [`error`].
 //!
 //! The same pipeline guards a service: `ServiceBuilder::new().layer(payments.layer())`, see
 //! [`service`].
@@ -62,7 +63,8 @@
 //! | [`dialect`] | what an answer means: [`Standard`](dialect::Standard), HTTP, gRPC, your own |
 //! | [`event`], [`observe`] | what happened, for logs and metrics |
 //!
-//! Each policy has `run` and `layer` of its own too, for one that stands alone. `X::new(..)` and its
+//! Each policy has `run` and `layer` of its own too, for one that stands alone. Several belong into
+//! one pipeline: layer in layer, one takes the other's refusals for failures. `X::new(..)` and its
 //! setters are a configuration; `build` checks it and makes a handle, whose clones share its state.
 //! So one breaker can stand in many pipelines, and everything that is wrong is told at once
 //! ([`BuildError`]).
@@ -112,7 +114,7 @@
 //! *Breaker.* Half-open lets exactly N probes out and decides by the rate over all of them, not by
 //! the first. A probe that never ends gives its slot up after a lease. "Too many requests" (429,
 //! `RESOURCE_EXHAUSTED`) says "slow down", not "broken": it counts as neither, and fails a probe. So
-//! does 503 with `Retry-After`, where the request may be repeated.
+//! does 503 with `Retry-After`, but to a POST without an idempotency key it is a failure.
 //!
 //! *Repeating.* In a layer with a dialect that reads requests, the request decides before it is sent
 //! whether it may be sent twice: a POST only with an idempotency key, or when it was provably not

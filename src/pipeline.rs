@@ -240,6 +240,9 @@ macro_rules! single {
             }
 
             /// Guards a service with this policy alone; `Err` counts as a failure.
+            ///
+            /// Several belong into one [`Pipeline`](crate::Pipeline): to a layer around this one its
+            /// refusals are errors of the service.
             pub fn layer(&self) -> crate::GuardLayer<crate::dialect::Standard, crate::Flat, crate::service::SendOnce, Self> {
                 crate::GuardLayer::single(self.clone(), crate::service::SendOnce)
             }
@@ -270,6 +273,9 @@ macro_rules! single {
             ///
             /// Each further attempt sends a clone of the request, whatever it asks for: to let requests
             /// say whether they may be repeated, put it into a pipeline with a dialect that reads them.
+            ///
+            /// Several belong into one [`Pipeline`](crate::Pipeline) as well: to a layer around this one its
+            /// refusals are errors of the service, and this one repeats the refusals of a layer inside.
             pub fn layer(
                 &self,
             ) -> crate::GuardLayer<crate::dialect::Standard, crate::Flat, crate::service::CloneRequest, Self> {

@@ -79,7 +79,9 @@ pub trait Policy: Send + Sync + 'static {
     /// the old one; after `Reject`, the old one still gets its `exit`.
     ///
     /// A task can be polled for reasons of its own, so a call in [`Enter::Wait`] may be resumed
-    /// before either has come: look, and answer `Wait` again. (The default refuses.)
+    /// before either has come: look, and answer `Wait` again, with the `until` it had. So keep that by
+    /// the ticket, and where it has passed, give a reason; a `Wait` until then is refused as
+    /// [`Reason::Expired`]. (The default refuses.)
     fn resume(&self, ticket: Ticket, call: &Call<'_>) -> Enter {
         let _ = (ticket, call);
         Enter::Reject(Reason::Expired)

@@ -11,7 +11,8 @@
 //!   leaves them applied. It suits what is repaired by hand then, or by a lease that the participants
 //!   let run out. It needs no feature, and the rest of this page is about it.
 //! * `Engine` (feature `saga`; `sqlite` for a store in a file) keeps a journal. What was started ends
-//!   wholly done or wholly undone, whatever happens to the process. It begins with `guide`.
+//!   wholly done or wholly undone, whatever happens to the process. It begins with `guide`, which is
+//!   there with `sqlite` and `http`.
 //!
 //! # Sources
 //! Garcia-Molina and Salem, *Sagas* (SIGMOD 1987). The pivot: Richardson, *Microservices Patterns*

@@ -66,6 +66,10 @@ impl<D, M> Pipeline<D, M> {
     }
 
     /// Each further attempt sends a clone of the request.
+    ///
+    /// Service and request have to be `Clone`; else the compiler says that `Guard` is no `Service`. A
+    /// request that is not, reqwest's say, goes with [`layer_with`](Pipeline::layer_with), a service that
+    /// is not with `tower::buffer`.
     pub fn layer(&self) -> GuardLayer<D, M, CloneRequest> {
         self.layer_keeping(CloneRequest)
     }

@@ -116,8 +116,8 @@ impl SqliteStore {
     /// opened as any other.
     ///
     /// No engine may run on the file that the backup was made of, neither now nor later: each saga that
-    /// both have would be run by both, and the two may decide differently. See
-    /// [the guide](crate::saga#operating) for what a restored store has forgotten.
+    /// both have would be run by both, and the two may decide differently. What a restored store has
+    /// forgotten is in `saga::guide` (features `sqlite` and `http`), "Backing up and restoring".
     ///
     /// # Errors
     /// As [`open`](SqliteStore::open); and where the file is no backup, or was restored before.
