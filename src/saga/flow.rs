@@ -233,7 +233,7 @@ impl Flow {
     ///
     /// Its key is made from this saga's, so a restart finds the same child. If this saga is given
     /// up, a running child is cancelled, and for a completed one the compensation is called that
-    /// was registered with it.
+    /// was registered with it. A child that is stuck then is told, and undone once it goes on.
     ///
     /// # Errors
     /// [`StepFailed`]: clean where the child was compensated; unknown where it ended with exceptions

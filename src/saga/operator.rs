@@ -188,7 +188,7 @@ impl Operator {
     /// As [`retry`](Operator::retry).
     pub async fn cancel(&self, id: SagaId, note: &str) -> Result<(), Refused> {
         let (by, note) = self.signed(note);
-        self.core.command(id, Command::Cancel { by, note }).await
+        self.core.command(id, Command::cancel(by, note)).await
     }
 
     /// Ends a saga as it stands, whatever its state.

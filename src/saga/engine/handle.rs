@@ -165,9 +165,7 @@ impl<Out> Handle<Out> {
     /// Dropped, the saga is either cancelled or not.
     pub async fn cancel(&self, note: impl Into<String>) -> Result<(), Refused> {
         let (by, note) = ("caller".to_owned(), note.into());
-        self.core
-            .command(self.id, Command::Cancel { by, note })
-            .await
+        self.core.command(self.id, Command::cancel(by, note)).await
     }
 
     async fn end(&mut self) -> Result<End, SagaError> {

@@ -20,6 +20,8 @@ pub(in crate::saga) enum Command {
     Cancel {
         by: String,
         note: String,
+        /// It is a child, whose parent is given up: a parked one is told as well, and stays parked.
+        parent: bool,
     },
     Retry {
         by: String,
@@ -140,9 +142,15 @@ impl From<StoreError> for Refused {
 }
 
 impl Command {
+    /// By somebody who wants the saga given up.
+    pub(in crate::saga) fn cancel(by: String, note: String) -> Command {
+        let parent = false;
+        Command::Cancel { by, note, parent }
+    }
+
     fn signature(&self) -> (&str, &str) {
         match self {
-            Command::Cancel { by, note }
+            Command::Cancel { by, note, .. }
             | Command::Retry { by, note }
             | Command::Skip { by, note, .. }
             | Command::Settle { by, note, .. }
@@ -258,14 +266,18 @@ impl Core {
             while !core.is_draining() && core.is_closed().is_none() {
                 let answer = match core.store.find(&name, &key).await {
                     Ok(Some(id)) => {
-                        let (by, note) = ("engine".to_owned(), "its parent is given up".to_owned());
-                        core.command(id, Command::Cancel { by, note }).await
+                        let cancel = Command::Cancel {
+                            by: "engine".to_owned(),
+                            note: "its parent is given up".to_owned(),
+                            parent: true,
+                        };
+                        core.command(id, cancel).await
                     }
                     Ok(None) => return,
                     Err(error) => Err(error.into()),
                 };
-                // Past its pivot, or ended: its end tells. Stuck: an operator settles it.
-                let Err(Refused::Store(_)) = answer else {
+                // Past its pivot, or ended: its end tells. Just being taken up: it hears it then.
+                let Err(Refused::Store(_) | Refused::NotStuck) = answer else {
                     return;
                 };
                 timer::pause(AGAIN).await;
@@ -285,6 +297,8 @@ impl Drive {
                 note: note.to_owned(),
             };
             let steps = self.core.steps_for(&self.name, self.version);
+            // Once somebody or fitting code sets it going, it goes back.
+            let stays = matches!(command, Command::Cancel { .. });
             let decision = match (&self.view.stuck, &command) {
                 // An earlier command has set it going: for what comes then.
                 (None, Command::Cancel { .. } | Command::Force { .. }) => {
@@ -310,8 +324,10 @@ impl Drive {
             if self.view.phase.is_final() {
                 return Err(self.end().await);
             }
-            self.push(resumed);
-            goes_on = true;
+            if !stays {
+                self.push(resumed);
+                goes_on = true;
+            }
         }
         Ok(goes_on)
     }

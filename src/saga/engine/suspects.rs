@@ -127,7 +127,7 @@ impl Drive {
                 }
                 Command::Cancel { .. } if self.view.phase == Phase::Backward => Ok(()),
                 Command::Cancel { .. } if self.view.pivoted => Err(Refused::PastPivot),
-                Command::Cancel { by, note } => {
+                Command::Cancel { by, note, .. } => {
                     let event = Event::Cancelled { by, note };
                     self.push(event.clone());
                     events.push(event);

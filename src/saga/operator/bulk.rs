@@ -159,7 +159,7 @@ impl Bulk {
             What::Retry => Command::Retry { by, note },
             What::Skip => Command::Skip { op, by, note },
             What::Abort => Command::Abort { by, note },
-            What::Cancel => Command::Cancel { by, note },
+            What::Cancel => Command::cancel(by, note),
             What::ForceEnd => Command::Force { by, note },
         }
     }

@@ -218,3 +218,62 @@ async fn a_child_tells_its_end_to_no_other_saga_that_has_its_parents_key() {
     engine.signal("kid", &own, "m", &Paid(2)).await.unwrap();
     timeout(secs(99), second.outcome()).await.unwrap().unwrap();
 }
+
+/// It could not be told while it was stuck, and went on with its steps when the code fitted again, for
+/// a parent that had been given up.
+#[tokio::test(start_paused = true)]
+async fn a_child_that_was_stuck_when_its_parent_was_given_up_goes_on_backward() {
+    for operated in [false, true] {
+        let stage = Stage::new();
+        let make = |fits: bool| {
+            let mut b = stage.builder();
+            let (a, c) = (step!(b, "a").register(), step!(b, "c").register());
+            let kid = b.saga("kid", move |saga: Flow, (): ()| async move {
+                saga.call(if fits { a } else { c }, ()).await?;
+                saga.wait_for::<Paid>().await;
+                saga.call(c, ()).await?;
+                Ok::<_, Abort>(())
+            });
+            let kid = b.child("kid", kid, nothing_to_undo);
+            let parent = b.saga("parent", move |saga: Flow, (): ()| async move {
+                Ok::<_, Abort>(saga.child(kid, ()).await?)
+            });
+            (b, parent)
+        };
+        let (b, parent) = make(true);
+        let engine = b.build().await.unwrap();
+        engine.start(parent, "k", ()).await.unwrap();
+        pass(1).await;
+        let kid = stage.key_of("kid").await;
+        engine.signal("kid", &kid, "m", &Paid(1)).await.unwrap();
+        stage.die(engine).await;
+
+        let (b, parent) = make(false);
+        let engine = b.build().await.unwrap();
+        pass(1).await;
+        assert_eq!(stage.status("kid", &kid).await, Status::Stuck);
+        let handle = engine.start(parent, "k", ()).await.unwrap();
+        handle.cancel("not wanted").await.unwrap();
+        pass(60).await;
+        assert_eq!(stage.status("kid", &kid).await, Status::Stuck, "it waits");
+        let jot = stage.jot("kid", &kid).await;
+        let cancelled = jot.iter().filter(|event| *event == "cancelled").count();
+        assert_eq!(cancelled, 1, "{jot:?}");
+        if operated {
+            let id = stage.id("kid", &kid).await;
+            let operator = engine.operator("ann");
+            operator.abort(id, "its parent is cancelled").await.unwrap();
+        } else {
+            stage.die(engine).await;
+            let (b, _) = make(true);
+            let _engine = b.build().await.unwrap();
+            pass(60).await;
+        }
+        pass(60).await;
+        assert_eq!(stage.world.log(), ["run a", "undo a"]);
+        for (name, key) in [("kid", &*kid), ("parent", "k")] {
+            let status = stage.status(name, key).await;
+            assert_eq!(status, Status::Compensated, "{name}");
+        }
+    }
+}

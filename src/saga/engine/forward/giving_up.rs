@@ -146,7 +146,7 @@ impl Forward<'_> {
     pub(super) async fn commands(&mut self) -> Result<(), Halt> {
         while let Some((command, reply)) = self.d.link.take_command() {
             match command {
-                Command::Cancel { by, note } if !self.d.view.pivoted => {
+                Command::Cancel { by, note, .. } if !self.d.view.pivoted => {
                     self.d.push(Event::Cancelled { by, note });
                     self.cancels.push(reply);
                 }

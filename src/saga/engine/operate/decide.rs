@@ -20,6 +20,7 @@ pub(super) enum Decision {
 /// ```text
 ///            runs forward   past its pivot   runs backward   stuck
 ///  cancel    Cancelled      PastPivot        granted         Stuck
+///   of a child by its parent, the same; parked on its way forward: Cancelled, and it stays parked
 ///  force     Forced         Forced           Forced          Forced
 ///  retry     NotStuck       NotStuck         NotStuck        goes on
 ///  abort     NotStuck       NotStuck         NotStuck        Abort, unless past its pivot
@@ -33,10 +34,11 @@ pub(super) fn decide(view: &View, steps: &Steps, command: Command) -> Result<Dec
     let backward = view.phase == Phase::Backward;
     Ok(Decision::Write(match (command, view.stuck.is_some()) {
         (Command::Force { by, note }, _) => Event::Forced { by, note },
-        (Command::Cancel { .. }, true) => return Err(Refused::Stuck),
-        (Command::Cancel { .. }, false) if backward => return Ok(Decision::Granted),
-        (Command::Cancel { .. }, false) if view.pivoted => return Err(Refused::PastPivot),
-        (Command::Cancel { by, note }, false) => Event::Cancelled { by, note },
+        (Command::Cancel { parent: false, .. }, true) => return Err(Refused::Stuck),
+        (Command::Cancel { .. }, _) if backward => return Ok(Decision::Granted),
+        (Command::Cancel { .. }, _) if view.pivoted => return Err(Refused::PastPivot),
+        (Command::Cancel { .. }, true) if view.cancel.is_some() => return Ok(Decision::Granted),
+        (Command::Cancel { by, note, .. }, _) => Event::Cancelled { by, note },
         (_, false) => return Err(Refused::NotStuck),
         (Command::Retry { .. }, true) => return Ok(Decision::GoOn),
         (Command::Abort { .. }, true) if backward => return Ok(Decision::GoOn),
@@ -168,7 +170,15 @@ mod tests {
     }
 
     fn cancel() -> Command {
-        signed(|by, note| Command::Cancel { by, note })
+        cancel_by(false)
+    }
+
+    fn cancel_by(parent: bool) -> Command {
+        Command::Cancel {
+            by: "ann".to_owned(),
+            note: "n".to_owned(),
+            parent,
+        }
     }
 
     fn abort() -> Command {
@@ -187,6 +197,17 @@ mod tests {
         assert_eq!(decided(&[PIVOT, DONE], cancel()), "PastPivot");
         assert_eq!(decided(&[STEP, STUCK], cancel()), "Stuck");
         assert_eq!(decided(&[FINISHED], cancel()), "Ended");
+    }
+
+    #[test]
+    fn a_parent_cancels_a_child_that_is_stuck_once_unless_it_only_goes_forward() {
+        let written = r#"{"cancelled":{"by":"ann","note":"n"}}"#;
+        assert_eq!(decided(&[STEP, STUCK], cancel_by(true)), written);
+        assert_eq!(decided(&[STEP, STUCK, written], cancel_by(true)), "Granted");
+        let back = [STEP, ABORT, STUCK];
+        assert_eq!(decided(&back, cancel_by(true)), "Granted");
+        let past = [PIVOT, DONE, STUCK];
+        assert_eq!(decided(&past, cancel_by(true)), "PastPivot");
     }
 
     #[test]
