@@ -10,7 +10,7 @@ use seawall::saga::{
 };
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering::SeqCst},
+    atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
 };
 use tokio::time::timeout;
 
@@ -276,4 +276,45 @@ async fn a_child_that_was_stuck_when_its_parent_was_given_up_goes_on_backward() 
             assert_eq!(status, Status::Compensated, "{name}");
         }
     }
+}
+
+/// Its process died before the child was there. The next one began it, to cancel it at once.
+#[tokio::test(start_paused = true)]
+async fn no_child_is_begun_for_a_parent_that_is_given_up_by_then() {
+    let creates = AtomicUsize::new(0);
+    let store = Hooked::new(move |call| {
+        // The second is the child's.
+        let never = call == "create" && creates.fetch_add(1, SeqCst) == 1;
+        async move {
+            if never {
+                std::future::pending::<()>().await;
+            }
+            Ok(())
+        }
+    });
+    let (world, tell) = (World::default(), Arc::new(clock()));
+    let make = || {
+        let mut b = Engine::builder(world.clone(), store.clone());
+        let tell = tell.clone();
+        b.wall_clock(move || tell());
+        let parent = family(&mut b, false);
+        (b, parent)
+    };
+    let (b, parent) = make();
+    let engine = b.build().await.unwrap();
+    let start = engine.start(parent, "k", ()).deadline(secs(20));
+    start.await.unwrap();
+    pass(1).await;
+    drop(engine);
+    pass(20).await;
+    store.store.owners_died();
+
+    let (b, parent) = make();
+    let engine = b.build().await.unwrap();
+    let mut handle = engine.start(parent, "k", ()).await.unwrap();
+    let end = timeout(secs(99), handle.outcome()).await.unwrap();
+    assert!(matches!(end, Err(SagaError::Compensated { .. })), "{end:?}");
+    assert_eq!(world.log(), [""; 0]);
+    let counts = store.counts().await.unwrap();
+    assert_eq!(counts.compensated, 1, "the parent alone: {counts:?}");
 }

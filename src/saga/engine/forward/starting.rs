@@ -102,7 +102,8 @@ impl Forward<'_> {
                 cmd,
                 ..
             } => {
-                let birth = start::child(self.d, op, saga, version, key, cmd);
+                let child = (saga, version, key);
+                let birth = start::child(self.d, op, child, cmd, self.is_given_up());
                 self.running
                     .push(Box::pin(async move { (op, birth.await) }));
             }

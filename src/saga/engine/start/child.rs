@@ -25,13 +25,14 @@ pub(in crate::saga::engine) fn is_end_of(letter: &str, child: &str) -> bool {
 }
 
 /// The birth of a child: it may exist already. Its end comes by mail.
+///
+/// `given_up`: its parent is by now, so that one which does not exist is not born.
 pub(in crate::saga::engine) fn child(
     d: &Drive,
     op: u32,
-    saga: String,
-    version: u32,
-    key: String,
+    (saga, version, key): (String, u32, String),
     input: Raw,
+    given_up: bool,
 ) -> impl Future<Output = Settled> + Send + 'static {
     let core = d.core.clone();
     let (parent_saga, parent_key) = (d.name.to_string(), d.key.to_string());
@@ -41,6 +42,14 @@ pub(in crate::saga::engine) fn child(
             key: parent_key,
             op,
         };
+        if given_up {
+            match core.store.find(&saga, &key).await {
+                Ok(Some(_)) => {}
+                Ok(None) => return unborn(),
+                Err(StoreError::Closed(_)) => return Settled::ChildStarted,
+                Err(error) => return again(&core, &error),
+            }
+        }
         let started = match core.sagas.get_key_value(saga.as_str()) {
             Some((name, _)) => {
                 let parent = Some(parent.clone());
@@ -111,6 +120,14 @@ fn again(core: &Core, error: &StoreError) -> Settled {
         tainted: true,
         refused_by: None,
     })
+}
+
+fn unborn() -> Settled {
+    Settled::Failed {
+        clean: true,
+        error: "the saga was given up before it began".to_owned(),
+        attempt: 0,
+    }
 }
 
 fn unregistered(saga: &str, version: u32) -> StartError {
