@@ -46,6 +46,7 @@ pub use build::{BuildError, Problem};
 pub use name::Name;
 pub use rejected::{Reason, Rejected};
 pub use target::{Flat, Target, To};
+pub(crate) use within::in_a_part;
 
 use std::fmt;
 
@@ -112,7 +113,7 @@ impl<E: std::error::Error + 'static> std::error::Error for Error<E> {
         match self {
             // `Display` has told `e` itself already.
             Error::Inner(e) => {
-                within::in_an_answer();
+                in_a_part();
                 e.source()
             }
             Error::Rejected(r) => Some(r).and_then(std::error::Error::source),

@@ -5,8 +5,8 @@ use std::{cell::Cell, error::Error};
 enum Looking {
     Nobody,
     Somebody,
-    /// It has come through the operation's own error of a guarded call.
-    InAnAnswer,
+    /// It has come to what is a part of the call alone.
+    InAPart,
 }
 
 thread_local! {
@@ -29,21 +29,22 @@ impl Drop for Look {
     }
 }
 
-/// A guarded call hands on the source of its operation's own error.
-pub(super) fn in_an_answer() {
+/// What comes now is a part of the call alone: the operation's own error of a guarded call, which may
+/// have made others before, or an error beside that of a fallback.
+pub(crate) fn in_a_part() {
     if LOOKING.get() == Looking::Somebody {
-        LOOKING.set(Looking::InAnAnswer);
+        LOOKING.set(Looking::InAPart);
     }
 }
 
-/// The refusal behind an error, and whether a guarded call around it has had it for an answer: then
-/// that call may have sent others before, which the refusal has not counted.
+/// The refusal behind an error, and whether it is of a part of the call alone: then it has not counted
+/// what the call has sent besides.
 fn look(error: &(dyn Error + 'static)) -> Option<(Rejected, bool)> {
     let _look = Look::begin();
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(refused) = error.downcast_ref() {
-            return Some((*refused, LOOKING.get() == Looking::InAnAnswer));
+            return Some((*refused, LOOKING.get() == Looking::InAPart));
         }
         next = error.source();
     }
@@ -71,7 +72,7 @@ impl Rejected {
 
     /// Whether this error is a refusal of the whole call, before anything was sent.
     pub(crate) fn proves_unsent(error: &(dyn Error + 'static)) -> bool {
-        look(error).is_some_and(|(refused, answered)| refused.never_sent() && !answered)
+        look(error).is_some_and(|(refused, in_a_part)| refused.never_sent() && !in_a_part)
     }
 }
 

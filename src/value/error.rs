@@ -1,3 +1,4 @@
+use crate::error::in_a_part;
 use std::{error, fmt};
 
 /// What a call with another operation as its fallback fails with.
@@ -59,7 +60,10 @@ impl<E: error::Error + 'static, F: error::Error> error::Error for FallbackError<
         match self {
             // `Display` has told this one already.
             FallbackError::Passed(first) => first.source(),
-            FallbackError::Both { first, .. } => Some(first),
+            FallbackError::Both { first, .. } => {
+                in_a_part();
+                Some(first)
+            }
         }
     }
 }

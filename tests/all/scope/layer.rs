@@ -1,6 +1,7 @@
 //! Services as steps of a scope.
 use super::{Arc, AtomicU32, Future, Log, SeqCst, pending, saga, spawn};
-use seawall::{CircuitBreaker, Retry, Timeout, retry::Backoff, saga::Outcome};
+use seawall::{Bulkhead, CircuitBreaker, Retry, Timeout};
+use seawall::{retry::Backoff, saga::Outcome, value::or_service};
 use std::{
     convert::Infallible,
     io,
@@ -102,6 +103,23 @@ async fn what_a_layer_inside_refused_after_one_outside_had_sent_may_have_been_ap
     .await;
     let refused = seawall::Rejected::within(&failed.unwrap_err()).unwrap();
     assert!(refused.never_sent());
+    assert_eq!(log.all(), ["undo 5 Unknown"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_refused_and_then_sent_to_the_fallback_may_have_been_applied() {
+    let log = Log::default();
+    let full = Bulkhead::new(0).build().unwrap();
+    let failed = saga::scope(async |saga| {
+        let step = ServiceBuilder::new()
+            .layer(saga.layer("step", undo(&log)))
+            .layer(or_service(service_fn(answer)))
+            .layer(full.layer())
+            .service(service_fn(answer));
+        step.oneshot(5).await
+    })
+    .await;
+    assert!(failed.is_err());
     assert_eq!(log.all(), ["undo 5 Unknown"]);
 }
 
