@@ -6,7 +6,7 @@ use std::{ffi::OsString, fmt::Display, path::PathBuf, str::FromStr};
 pub const HELP: &str = "\
 order_saga: an order system of six HTTP services that survives its own failures
 
-  cargo run --example order_saga                      tells a story, about ten seconds long
+  cargo run --example order_saga                      tells a story, under ten seconds long
   cargo run --example order_saga -- --serve           runs until Ctrl-C or the end of stdin
   cargo run --example order_saga -- --orders 500 --concurrency 32 --fault-rate 0.2
 
