@@ -16,7 +16,8 @@
 //! | [`force_end`](Operator::force_end) | nothing else helps | it ends as it stands, nothing is undone |
 //!
 //! A command is one row of the journal. It takes the saga over from whoever runs it, so of two
-//! operators at once one is served and the other gets a [`Refused`]; what is refused writes nothing.
+//! operators at once one is served and the other gets a [`Refused`]; what is refused writes nothing,
+//! but for a cancel that came during a pivot.
 //!
 //! ```
 //! use seawall::saga::{Abort, Engine, Failure, Flow, MemoryStore, Outcome, StepContext, StepRetry};
@@ -178,11 +179,13 @@ impl Operator {
 
     /// Gives a saga up that runs or waits: it is undone.
     ///
-    /// A pivot under way is waited for; if it succeeds, the saga goes forward in spite of this. One
-    /// that is being undone already stays so, and nothing is written.
+    /// A pivot under way is waited for, with this written down; if it succeeds, the saga goes forward
+    /// in spite of this. Where nobody knows it is stuck, and is undone should the pivot be settled as
+    /// not applied. One that is being undone already stays so, and nothing is written.
     ///
     /// # Errors
-    /// [`Refused`]; nothing was written. [`PastPivot`](Refused::PastPivot): it only goes forward.
+    /// [`Refused`]; nothing was written, unless it came during a pivot.
+    /// [`PastPivot`](Refused::PastPivot): it only goes forward.
     ///
     /// # Cancel safety
     /// As [`retry`](Operator::retry).

@@ -3,7 +3,7 @@ use super::{
     stage::{Paid, Stage, every, pass, secs},
     world::{Way, World, step},
 };
-use seawall::saga::{Abort, Builder, Flow, SagaRef, Status, operator::Refused};
+use seawall::saga::{Abort, Builder, Flow, SagaRef, Settlement, Status, operator::Refused};
 
 /// `a`, a signal, the pivot `b`, then `c`.
 fn order(b: &mut Builder<World>) -> SagaRef<(), String> {
@@ -166,4 +166,36 @@ async fn dropping_a_handle_cancels_nothing() {
     engine.signal("order", "k", "m", &Paid(1)).await.unwrap();
     pass(1).await;
     assert_eq!(stage.status("order", "k").await, Status::Finished);
+}
+
+/// Its code would go on without the pivot.
+#[tokio::test(start_paused = true)]
+async fn one_that_came_during_a_pivot_that_got_stuck_counts_once_that_is_known_not_to_be_applied() {
+    for (verdict, end) in [
+        (Settlement::NotApplied, Status::Compensated),
+        (Settlement::done(&"b done").unwrap(), Status::Finished),
+    ] {
+        let stage = Stage::with(World::with([("b", vec![Way::Lost])]));
+        let mut b = stage.builder();
+        let x = step!(b, "a").register();
+        let y = step!(b, "b").retry(every(1, 1)).register();
+        let saga = b.saga("order", move |saga: Flow, (): ()| async move {
+            saga.call(x, ()).await?;
+            Ok::<_, Abort>(saga.pivot(y, ()).await.is_ok())
+        });
+        let engine = b.build().await.unwrap();
+        let handle = engine.start(saga, "k", ()).await.unwrap();
+        while stage.world.log().last().is_none_or(|line| line != "run b") {
+            tokio::time::sleep(std::time::Duration::from_micros(100)).await;
+        }
+        let answer = handle.cancel("too late?").await;
+        assert!(matches!(answer, Err(Refused::Stuck)), "{answer:?}");
+        let operator = engine.operator("ann");
+        operator
+            .settle(handle.id(), 1, verdict, "seen")
+            .await
+            .unwrap();
+        pass(9).await;
+        assert_eq!(stage.status("order", "k").await, end);
+    }
 }
