@@ -19,7 +19,8 @@ use window::Window;
 /// first attempt deposits a share of a retry; each further attempt takes a whole one out, and is
 /// not made if there is none: the caller gets the original error at once, and the observer
 /// [`GaveUp`](crate::Event::GaveUp) with [`Budget`](crate::event::GaveUp::Budget). What was taken
-/// for an attempt that was not made after all (dropped, or cut off, while it waited) comes back.
+/// for an attempt that was not made after all (dropped, or cut off, while it waited) comes back, as
+/// long as it counts.
 ///
 /// ```text
 /// retries <= ratio × first attempts + floor_per_second × over,    all counted over the last `over`
@@ -54,6 +55,11 @@ use window::Window;
 /// ```
 #[derive(Clone)]
 pub struct RetryBudget(Arc<Account>);
+
+/// When a retry was drawn: the number of a tenth of the window, as much of it as fits into a ticket. It
+/// comes round after 25 windows; of those who wait that long one in 25 gives back another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Drawn(pub(super) u8);
 
 struct Account {
     name: Name,
@@ -99,13 +105,16 @@ impl RetryBudget {
     }
 
     /// Another attempt wants to be made.
-    pub(super) fn withdraw(&self, now: Instant) -> bool {
-        self.entered(now, |books| books.withdraw(now))
+    pub(super) fn withdraw(&self, now: Instant) -> Option<Drawn> {
+        let tenth = self.entered(now, |books| books.withdraw(now))?;
+        Some(Drawn(tenth as u8)) // the lower bits
     }
 
     /// It was not made.
-    pub(super) fn refund(&self) {
-        self.0.books.lock().refund();
+    pub(super) fn refund(&self, drawn: Drawn, now: Instant) {
+        let mut books = self.0.books.lock();
+        let begun = books.begun(now) as u8; // the lower bits
+        books.refund(begun.wrapping_sub(drawn.0));
     }
 
     pub(super) fn is(&self, other: &RetryBudget) -> bool {
@@ -261,7 +270,7 @@ mod tests {
         assert_eq!(deposit(128), 128);
         assert!(deposit(128 * 100) < 1_000);
         assert!(deposit(1_000) <= 10);
-        assert!(budget.withdraw(now));
+        assert!(budget.withdraw(now).is_some());
         assert_eq!(
             budget.0.books.lock().available(now),
             128 + 12_800 + 1_000 - 1
@@ -301,7 +310,7 @@ mod tests {
                     scope.spawn(|| {
                         let retries = (0..10_000).filter(|_| {
                             budget.deposit(|| now);
-                            budget.withdraw(now)
+                            budget.withdraw(now).is_some()
                         });
                         retries.count()
                     })

@@ -69,12 +69,14 @@ impl RetryConfig {
         }
     }
 
-    /// No attempt starts later than this after the first, to the microsecond.
+    /// No attempt is planned for later than this after the first, to the microsecond.
     ///
-    /// If the wait before the next would end no earlier, the call gives up now, without waiting. An
-    /// attempt under way is not cut off: that is a [`Timeout`](crate::Timeout)'s work.
+    /// If the wait before the next would end no earlier, the call gives up now, without waiting. One
+    /// that has been planned is made, however late a timer or a busy runtime wakes the call; and an
+    /// attempt under way is not cut off. Both are a [`Timeout`](crate::Timeout)'s work.
     ///
-    /// Costs one reading of the clock per call. At most 101 days; [`Duration::MAX`] is no limit.
+    /// Costs one reading of the clock per call. At most 101 days, and with at most 4,095
+    /// [`attempts`](Retry::attempts); [`Duration::MAX`] is no limit.
     /// Default: none with [`Retry::attempts`].
     pub const fn max_elapsed(mut self, max_elapsed: Duration) -> Self {
         self.max_elapsed = Some(max_elapsed);
@@ -308,7 +310,7 @@ mod tests {
         assert_eq!(with(Backoff::linear(S).factor(2.0)), ["factor"]);
         assert_eq!(with(Backoff::exponential(S).factor(0.9)), ["factor"]);
         assert_eq!(with(Backoff::decorrelated(S).equal_jitter()), ["jitter"]);
-        assert_eq!(wrong(Retry::attempts(1 << 20).max_elapsed(S)), ["attempts"]);
+        assert_eq!(wrong(Retry::attempts(4_096).max_elapsed(S)), ["attempts"]);
         assert_eq!(
             wrong(Retry::within(Duration::from_secs(u64::MAX))),
             ["max_elapsed"]
@@ -319,6 +321,7 @@ mod tests {
     fn the_largest_settings_build() {
         for config in [
             Retry::attempts(u32::MAX),
+            Retry::attempts(4_095).max_elapsed(S),
             Retry::within(Duration::MAX),
             Retry::within(100 * 86_400 * S),
             Retry::attempts(1).backoff(Backoff::linear(Duration::MAX).max(Duration::MAX)),

@@ -1,4 +1,4 @@
-use super::ticket::{Counted, Timed};
+use super::ticket::{Counted, Timed, WALKS};
 use super::verdict::{Rules, Verdict};
 use super::{Backoff, RetryBudget, jitter::mix};
 use crate::event::GaveUp;
@@ -86,7 +86,7 @@ impl Retry {
     #[cold]
     fn judge(&self, ticket: Ticket, outcome: &Outcome<'_>, call: &Call<'_>) -> Exit {
         if let Outcome::Unused = outcome {
-            self.refund(ticket);
+            self.refund(ticket, call);
             return Exit::Pass;
         }
         if call.is_settling() {
@@ -135,10 +135,15 @@ impl Retry {
                 return Err(GaveUp::Deadline);
             }
         }
-        match &self.budget {
-            Some(budget) if !budget.withdraw(call.now()) => Err(GaveUp::Budget),
-            _ => Ok((next, after)),
-        }
+        let Some(budget) = &self.budget else {
+            return Ok((next, after));
+        };
+        let drawn = budget.withdraw(call.now()).ok_or(GaveUp::Budget)?;
+        let next = match &self.limit {
+            Some(_) => Timed::of(next).paid(drawn).ticket(),
+            None => Counted::of(next).paid(drawn).ticket(),
+        };
+        Ok((next, after))
     }
 
     /// The next attempt's ticket, and the seed of the wait before it.
@@ -150,16 +155,16 @@ impl Retry {
                 let timed = Timed::of(ticket);
                 let walk = || limit.salt ^ mix(timed.start_us());
                 let seed = if backoff.walks() { walk() } else { anew() };
-                (timed.next(), seed)
+                (timed.next().ticket(), seed)
             }
             None if backoff.walks() => {
                 let mut counted = Counted::of(ticket);
                 if counted.attempt == 1 {
-                    counted.walk = fastrand::u32(..);
+                    counted.walk = fastrand::u32(..WALKS);
                 }
-                (counted.next(), u64::from(counted.walk))
+                (counted.next().ticket(), u64::from(counted.walk))
             }
-            None => (Counted::of(ticket).next(), anew()),
+            None => (Counted::of(ticket).next().ticket(), anew()),
         };
         (next, backoff.fixed_seed().unwrap_or(seed))
     }
@@ -172,12 +177,17 @@ impl Retry {
     }
 
     /// The first attempt was not paid for.
-    fn refund(&self, ticket: Ticket) {
-        if let Some(budget) = &self.budget
-            && self.attempt(ticket) > 1
-        {
-            budget.refund();
+    #[cold]
+    fn refund(&self, ticket: Ticket, call: &Call<'_>) {
+        let Some(budget) = &self.budget else { return };
+        if self.attempt(ticket) < 2 {
+            return;
         }
+        let drawn = match &self.limit {
+            Some(_) => Timed::of(ticket).drawn,
+            None => Counted::of(ticket).drawn,
+        };
+        budget.refund(drawn, call.now());
     }
 }
 

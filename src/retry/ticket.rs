@@ -1,9 +1,10 @@
 //! What a retry keeps between attempts: no more than fits into a ticket.
 //!
 //! ```text
-//! Counted   | walk: 32 bits | attempt: 32 bits |    no limit of elapsed time
-//! Timed     | start in microseconds: 44 bits | attempt: 20 bits |
+//! Counted   | walk: 24 bits | drawn: 8 bits | attempt: 32 bits |    no limit of elapsed time
+//! Timed     | start in microseconds: 44 bits | drawn: 8 bits | attempt: 12 bits |
 //! ```
+use super::budget::Drawn;
 use crate::policy::Ticket;
 use std::time::Duration;
 
@@ -11,9 +12,14 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Counted {
     pub(super) attempt: u32,
+    /// When this attempt was drawn from the budget.
+    pub(super) drawn: Drawn,
     /// The seed of all waits of this call, for a backoff that walks.
     pub(super) walk: u32,
 }
+
+/// Seeds of walks are below this.
+pub(super) const WALKS: u32 = 1 << 24;
 
 impl Counted {
     /// The first attempt's.
@@ -22,12 +28,23 @@ impl Counted {
     pub(super) const fn of(Ticket(bits): Ticket) -> Self {
         Counted {
             attempt: bits as u32, // the lower half
-            walk: (bits >> 32) as u32,
+            drawn: Drawn((bits >> 32) as u8),
+            walk: (bits >> 40) as u32,
         }
     }
 
-    pub(super) const fn next(self) -> Ticket {
-        Ticket((self.walk as u64) << 32 | self.attempt.saturating_add(1) as u64)
+    pub(super) const fn ticket(self) -> Ticket {
+        let Drawn(drawn) = self.drawn;
+        Ticket((self.walk as u64) << 40 | (drawn as u64) << 32 | self.attempt as u64)
+    }
+
+    pub(super) const fn next(self) -> Self {
+        let attempt = self.attempt.saturating_add(1);
+        Counted { attempt, ..self }
+    }
+
+    pub(super) const fn paid(self, drawn: Drawn) -> Self {
+        Counted { drawn, ..self }
     }
 }
 
@@ -36,11 +53,15 @@ impl Counted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Timed {
     pub(super) attempt: u32,
+    /// When this attempt was drawn from the budget.
+    pub(super) drawn: Drawn,
     start_us: u64,
 }
 
-const ATTEMPT_BITS: u32 = 20;
-const START: u64 = u64::MAX >> ATTEMPT_BITS;
+const ATTEMPT_BITS: u32 = 12;
+const DRAWN_BITS: u32 = 8;
+const START_AT: u32 = ATTEMPT_BITS + DRAWN_BITS;
+const START: u64 = u64::MAX >> START_AT;
 
 impl Timed {
     pub(super) const LAST: u32 = (1 << ATTEMPT_BITS) - 1;
@@ -51,6 +72,7 @@ impl Timed {
     pub(super) const fn first(now_us: u64) -> Self {
         Timed {
             attempt: 1,
+            drawn: Drawn(0),
             start_us: now_us & START,
         }
     }
@@ -58,21 +80,27 @@ impl Timed {
     pub(super) const fn of(Ticket(bits): Ticket) -> Self {
         Timed {
             attempt: (bits & Self::LAST as u64) as u32,
-            start_us: bits >> ATTEMPT_BITS,
+            drawn: Drawn((bits >> ATTEMPT_BITS) as u8),
+            start_us: bits >> START_AT,
         }
     }
 
     pub(super) const fn ticket(self) -> Ticket {
-        Ticket(self.start_us << ATTEMPT_BITS | self.attempt as u64)
+        let Drawn(drawn) = self.drawn;
+        Ticket(self.start_us << START_AT | (drawn as u64) << ATTEMPT_BITS | self.attempt as u64)
     }
 
-    pub(super) const fn next(self) -> Ticket {
+    pub(super) const fn next(self) -> Self {
         let attempt = if self.attempt < Self::LAST {
             self.attempt + 1
         } else {
             Self::LAST
         };
-        Timed { attempt, ..self }.ticket()
+        Timed { attempt, ..self }
+    }
+
+    pub(super) const fn paid(self, drawn: Drawn) -> Self {
+        Timed { drawn, ..self }
     }
 
     /// Since the first attempt; zero if time arrives out of order.
@@ -99,15 +127,17 @@ mod tests {
     fn attempt_numbers_saturate() {
         let last = Counted {
             attempt: u32::MAX,
+            drawn: Drawn(8),
             walk: 7,
         };
-        assert_eq!(Counted::of(last.next()), last);
+        assert_eq!(last.next(), last);
         assert_eq!(Counted::of(Counted::FIRST).attempt, 1);
         let last = Timed {
             attempt: Timed::LAST,
+            drawn: Drawn(8),
             start_us: START,
         };
-        assert_eq!(Timed::of(last.next()), last);
+        assert_eq!(last.next(), last);
     }
 
     #[test]
@@ -130,13 +160,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_ticket_gives_back_what_it_was_given(attempt: u32, walk: u32, now: u64) {
-            let counted = Counted { attempt, walk };
-            let next = Counted { attempt: attempt.saturating_add(1), walk };
-            prop_assert_eq!(Counted::of(counted.next()), next);
-            let timed = Timed::first(now);
+        fn a_ticket_gives_back_what_it_was_given(
+            attempt: u32, drawn: u8, walk in 0..WALKS, now: u64,
+        ) {
+            let drawn = Drawn(drawn);
+            let counted = Counted { attempt, drawn, walk };
+            prop_assert_eq!(Counted::of(counted.ticket()), counted);
+            let next = Counted { attempt: attempt.saturating_add(1), ..counted };
+            prop_assert_eq!(counted.next(), next);
+            let timed = Timed { drawn, ..Timed::first(now) };
             prop_assert_eq!(Timed::of(timed.ticket()), timed);
-            prop_assert_eq!(Timed::of(timed.next()), Timed { attempt: 2, ..timed });
+            prop_assert_eq!(timed.next(), Timed { attempt: 2, ..timed });
         }
 
         #[test]

@@ -5,7 +5,7 @@
 //!
 //! deposit    a first attempt enters the youngest tenth
 //! withdraw   if available >= 1: a retry enters the youngest tenth
-//! refund     the youngest retry is taken back
+//! refund     a retry of the tenth it was entered in is taken back, if that is in the window
 //! advance    the oldest tenth leaves whole, with its attempts and its retries
 //! ```
 use crate::clock::{Instant, nanos, nanos_since};
@@ -62,22 +62,31 @@ impl Window {
         self.add(count);
     }
 
-    pub(super) fn withdraw(&mut self, now: Instant) -> bool {
+    /// The number of the tenth that it is entered in.
+    pub(super) fn withdraw(&mut self, now: Instant) -> Option<u64> {
         if self.available(now) == 0 {
-            return false;
+            return None;
         }
         let [youngest, ..] = &mut self.slots;
         youngest.retries += 1;
         self.sum.retries += 1;
-        true
+        Some(self.begun)
     }
 
-    /// Nothing, if the retry has left the window already.
-    pub(super) fn refund(&mut self) {
-        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.retries > 0) {
+    /// One that was entered so many tenths ago. Nothing, if it has left the window.
+    pub(super) fn refund(&mut self, tenths: u8) {
+        if let Some(slot) = self.slots.get_mut(usize::from(tenths))
+            && slot.retries > 0
+        {
             slot.retries -= 1;
             self.sum.retries = self.sum.retries.saturating_sub(1);
         }
+    }
+
+    /// The number of the youngest tenth.
+    pub(super) fn begun(&mut self, now: Instant) -> u64 {
+        self.advance(now);
+        self.begun
     }
 
     /// Whole retries that are left.
@@ -127,10 +136,11 @@ mod tests {
         let now = clock::now();
         let mut window = Window::new(0.2, 10 * S, 0.0, now);
         window.deposit(4, now);
-        assert!(!window.withdraw(now));
+        assert_eq!(window.withdraw(now), None);
         window.deposit(6, now);
         assert_eq!(window.available(now), 2);
-        assert!(window.withdraw(now) && window.withdraw(now) && !window.withdraw(now));
+        let drawn = [(); 3].map(|()| window.withdraw(now));
+        assert_eq!(drawn, [Some(0), Some(0), None]);
     }
 
     #[test]
@@ -138,7 +148,7 @@ mod tests {
         let start = clock::now();
         let mut window = Window::new(1.0, 10 * S, 0.0, start);
         window.deposit(3, start);
-        assert!(window.withdraw(start + S));
+        assert_eq!(window.withdraw(start + S), Some(1));
         assert_eq!(window.available(start + 9 * S), 2);
         assert_eq!(window.available(start + 10 * S), 0);
         window.deposit(1, start + 10 * S);
@@ -151,7 +161,7 @@ mod tests {
     fn the_floor_is_there_without_traffic_and_comes_back_with_the_window() {
         let start = clock::now();
         let mut window = Window::new(0.1, 10 * S, 0.5, start);
-        let drawn = (0..100).filter(|_| window.withdraw(start)).count();
+        let drawn = (0..100).filter_map(|_| window.withdraw(start)).count();
         assert_eq!(drawn, 5);
         assert_eq!(window.available(start + 9 * S), 0);
         assert_eq!(window.available(start + 10 * S), 5);
@@ -162,10 +172,22 @@ mod tests {
         let now = clock::now();
         let mut window = Window::new(1.0, 10 * S, 0.0, now);
         window.deposit(1, now);
-        assert!(window.withdraw(now));
-        window.refund();
-        window.refund();
+        assert!(window.withdraw(now).is_some());
+        window.refund(0);
+        window.refund(0);
         assert_eq!(window.available(now), 1);
+    }
+
+    /// It took back that of another, which had been made.
+    #[test]
+    fn nothing_comes_back_of_a_retry_that_has_left_the_window() {
+        let start = clock::now();
+        let mut window = Window::new(0.1, 10 * S, 0.1, start);
+        assert_eq!(window.withdraw(start), Some(0));
+        let later = start + 12 * S;
+        assert_eq!(window.withdraw(later), Some(12));
+        window.refund(12);
+        assert_eq!(window.available(later), 0);
     }
 
     #[test]
@@ -204,11 +226,11 @@ mod tests {
         }
     }
 
-    #[derive(Clone, Copy, Debug)]
+    #[derive(Clone, Debug)]
     enum Step {
         Deposit(u64),
         Withdraw,
-        Refund,
+        Refund(prop::sample::Index),
         Pass(u64),
     }
 
@@ -217,7 +239,7 @@ mod tests {
             (1..20_u64).prop_map(Step::Deposit),
             Just(Step::Withdraw),
             Just(Step::Withdraw),
-            Just(Step::Refund),
+            any::<prop::sample::Index>().prop_map(Step::Refund),
             (0..2_500_u64).prop_map(Step::Pass),
         ]
     }
@@ -243,16 +265,15 @@ mod tests {
                     }
                     Step::Withdraw => {
                         let may = model.available(tenth, ratio_percent, reserve) > 0;
-                        prop_assert_eq!(window.withdraw(now), may);
+                        prop_assert_eq!(window.withdraw(now), may.then_some(tenth));
                         model.retries.extend(may.then_some(tenth));
                     }
-                    Step::Refund => {
-                        window.available(now);
-                        window.refund();
-                        if model.retries.last().is_some_and(|at| at + 10 > tenth) {
-                            model.retries.pop();
-                        }
+                    Step::Refund(which) if !model.retries.is_empty() => {
+                        let at = model.retries.remove(which.index(model.retries.len()));
+                        prop_assert_eq!(window.begun(now), tenth);
+                        window.refund((tenth - at).min(255) as u8);
                     }
+                    Step::Refund(_) => {}
                     Step::Pass(more) => ms += more,
                 }
                 let now = start + Duration::from_millis(ms);

@@ -51,6 +51,36 @@ async fn what_a_dropped_wait_had_drawn_comes_back() {
     assert_eq!(budget.available(), 5);
 }
 
+/// It gave back the retry that another call had made since.
+#[tokio::test(start_paused = true)]
+async fn what_a_dropped_wait_had_drawn_comes_back_only_while_it_counts() {
+    for longest in [3600 * S, std::time::Duration::MAX] {
+        // One in ten seconds.
+        let budget = RetryBudget::new(0.1).floor_per_second(0.1).build().unwrap();
+        let retry = |wait| {
+            let retry = Retry::attempts(2).backoff(Backoff::constant(wait));
+            let retry = retry.max_elapsed(longest).budget(&budget);
+            retry.build().unwrap()
+        };
+        let (patient, hasty) = (retry(30 * S), retry(MS));
+        let mut call = tokio_test::task::spawn(patient.run(|| async { Err::<(), _>("down") }));
+        tokio_test::assert_pending!(call.poll());
+        tokio::time::advance(20 * S).await;
+        assert_eq!(failing(&hasty).await.at().len(), 2);
+        drop(call);
+        assert_eq!(budget.available(), 0, "{longest:?}");
+        assert_eq!(failing(&hasty).await.at().len(), 1);
+
+        tokio::time::advance(20 * S).await;
+        let mut call = tokio_test::task::spawn(patient.run(|| async { Err::<(), _>("down") }));
+        tokio_test::assert_pending!(call.poll());
+        tokio::time::advance(8 * S).await;
+        assert_eq!(budget.available(), 0);
+        drop(call);
+        assert_eq!(budget.available(), 1, "{longest:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn successes_earn_retries_and_only_those_of_the_window() {
     let budget = RetryBudget::new(0.2).floor_per_second(0.0).build().unwrap();

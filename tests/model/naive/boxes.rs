@@ -57,6 +57,8 @@ pub enum Hold {
     Retry {
         attempt: u32,
         since: Ms,
+        /// When this attempt was drawn from a budget.
+        drawn: Ms,
     },
     Breaker(breaker::Ticket),
     Bulkhead(u64),

@@ -196,10 +196,10 @@ impl Budget {
         may
     }
 
-    /// The youngest retry that has not been forgotten yet.
-    pub fn refund(&mut self) {
-        if self.retries.last().is_some_and(|at| at + 10 > self.tenth) {
-            self.retries.pop();
-        }
+    /// One that was drawn then, forgotten or not.
+    pub fn refund(&mut self, drawn: Ms) {
+        let drawn = drawn / self.spec.tenth;
+        let at = self.retries.iter().position(|tenth| *tenth == drawn);
+        self.retries.remove(at.expect("it was drawn"));
     }
 }

@@ -47,7 +47,7 @@ impl Turn<'_> {
     /// `None`: this box has begun anew.
     pub fn after(&mut self, frame: &mut Frame, end: End, around: Option<Ms>) -> Option<End> {
         frame.inner = Inner::Over;
-        let (Hold::Retry { attempt, since }, Policy::Retry(spec)) =
+        let (Hold::Retry { attempt, since, .. }, Policy::Retry(spec)) =
             (&frame.hold, &self.stack[frame.i].policy)
         else {
             self.exit(frame.i, &frame.hold, &end.how);
@@ -73,6 +73,7 @@ impl Turn<'_> {
                 frame.hold = Hold::Retry {
                     attempt: attempt + 1,
                     since,
+                    drawn: self.world.now,
                 };
                 let told = Told::RetryScheduled(self.name(frame.i), after);
                 self.tell(told);
@@ -126,7 +127,7 @@ impl Turn<'_> {
         let late = around.is_some_and(|deadline| ms(now) + after >= ms(deadline));
         if late {
             if let Some(budget) = drawn {
-                budget.refund();
+                budget.refund(now);
             }
             return Err(GaveUp::Deadline);
         }
@@ -143,10 +144,10 @@ impl Turn<'_> {
             }
             (Hold::Bulkhead(who), Shared::Bulkhead(bulkhead)) => bulkhead.leave(*who),
             (Hold::Rate(end), Shared::Rate(rate)) if *how == How::Unused => rate.give_back(*end),
-            (Hold::Retry { attempt, .. }, Shared::Budget(budget))
+            (Hold::Retry { attempt, drawn, .. }, Shared::Budget(budget))
                 if *how == How::Unused && *attempt > 1 =>
             {
-                budget.refund();
+                budget.refund(*drawn);
             }
             (Hold::Custom | Hold::Within { .. }, Shared::Count(_)) => {
                 told.push(Told::Exit(name, *how));

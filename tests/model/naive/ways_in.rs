@@ -106,6 +106,7 @@ impl Turn<'_> {
                 Asked::In(Hold::Retry {
                     attempt: 1,
                     since: now,
+                    drawn: now,
                 })
             }
             (Policy::Breaker(_), Shared::Breaker(breaker)) => match breaker.enter(now, told) {
