@@ -46,6 +46,7 @@ impl<I, T> Layer<I> for RespondLayer<T> {
     fn layer(&self, inner: I) -> Respond<I, T> {
         Respond {
             inner,
+            refused: None,
             with: self.with,
         }
     }
@@ -54,6 +55,8 @@ impl<I, T> Layer<I> for RespondLayer<T> {
 /// A guarded service whose refusals are answers. See [`respond_with`].
 pub struct Respond<I, T> {
     inner: I,
+    /// What the service inside said in place of getting ready.
+    refused: Option<Rejected>,
     with: fn(Rejected) -> T,
 }
 
@@ -61,6 +64,7 @@ impl<I: Clone, T> Clone for Respond<I, T> {
     fn clone(&self) -> Self {
         Respond {
             inner: self.inner.clone(),
+            refused: None,
             with: self.with,
         }
     }
@@ -75,18 +79,26 @@ where
     type Future = RespondFuture<I::Future, T>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), E>> {
-        match self.inner.poll_ready(cx) {
-            Poll::Ready(Err(Error::Inner(e))) => Poll::Ready(Err(e)),
-            // A refusal is answered in `call`; here it could only stall.
-            Poll::Ready(_) => Poll::Ready(Ok(())),
-            Poll::Pending => Poll::Pending,
-        }
+        // A refusal is answered in `call`; here it could only stall.
+        self.refused = match ready!(self.inner.poll_ready(cx)) {
+            Ok(()) => None,
+            Err(Error::Inner(e)) => return Poll::Ready(Err(e)),
+            Err(Error::Rejected(r)) => Some(r),
+        };
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Req) -> Self::Future {
+        let (refused, with) = (self.refused.take(), self.with);
+        // What is not ready must not be called.
+        let inner = match refused {
+            None => Some(self.inner.call(request)),
+            Some(_) => None,
+        };
         RespondFuture {
-            inner: self.inner.call(request),
-            with: self.with,
+            inner,
+            refused,
+            with,
         }
     }
 }
@@ -98,7 +110,8 @@ where
 #[pin_project]
 pub struct RespondFuture<F, T> {
     #[pin]
-    inner: F,
+    inner: Option<F>,
+    refused: Option<Rejected>,
     with: fn(Rejected) -> T,
 }
 
@@ -107,10 +120,15 @@ impl<F: Future<Output = Result<T, Error<E>>>, T, E> Future for RespondFuture<F, 
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        Poll::Ready(match ready!(this.inner.poll(cx)) {
-            Ok(answer) => Ok(answer),
-            Err(Error::Inner(e)) => Err(e),
-            Err(Error::Rejected(r)) => Ok((this.with)(r)),
-        })
+        let refused = match this.inner.as_pin_mut() {
+            Some(inner) => match ready!(inner.poll(cx)) {
+                Ok(answer) => return Poll::Ready(Ok(answer)),
+                Err(Error::Inner(e)) => return Poll::Ready(Err(e)),
+                Err(Error::Rejected(r)) => Some(r),
+            },
+            None => this.refused.take(),
+        };
+        // Nothing: polled again after its end.
+        refused.map_or(Poll::Pending, |r| Poll::Ready(Ok((this.with)(r))))
     }
 }

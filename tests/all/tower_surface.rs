@@ -1,8 +1,8 @@
 //! The tower surface: readiness, ways to keep a request, boxed and buffered.
 use crate::support::{MS, S};
 use seawall::{
-    Bulkhead, CircuitBreaker, Class, Classify, Hedge, Inspect, Pipeline, Reason, Replay, Retry,
-    Timeout, retry::Backoff,
+    Bulkhead, CircuitBreaker, Class, Classify, Hedge, Inspect, Pipeline, Reason, Rejected, Replay,
+    Retry, Timeout, retry::Backoff, service::respond_with,
 };
 use std::sync::{
     Arc,
@@ -344,4 +344,41 @@ async fn a_race_of_unsent_attempts_may_be_repeated() {
     });
     p.layer().layer(refused).oneshot(1).await.unwrap_err();
     assert_eq!(calls.load(SeqCst), 4);
+}
+
+/// Says no in place of getting ready, the first time.
+#[derive(Clone)]
+struct Busy {
+    inner: Strict,
+    refuses: bool,
+}
+impl Service<u32> for Busy {
+    type Response = u32;
+    type Error = seawall::Error<u32>;
+    type Future = std::pin::Pin<Box<dyn Future<Output = Result<u32, Self::Error>> + Send>>;
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        if std::mem::take(&mut self.refuses) {
+            let busy = Rejected::new("busy".into(), Reason::BulkheadFull);
+            return Poll::Ready(Err(seawall::Error::Rejected(busy)));
+        }
+        self.inner.poll_ready(cx).map_err(seawall::Error::Inner)
+    }
+    fn call(&mut self, request: u32) -> Self::Future {
+        let answer = self.inner.call(request);
+        Box::pin(async move { answer.await.map_err(seawall::Error::Inner) })
+    }
+}
+
+/// It was called although it had not become ready.
+#[tokio::test]
+async fn a_service_that_refuses_to_get_ready_is_not_called() {
+    let inner = Strict::new();
+    let calls = inner.calls.clone();
+    let refuses = true;
+    let mut service = ServiceBuilder::new()
+        .layer(respond_with(|_| 503))
+        .service(Busy { inner, refuses });
+    assert_eq!(service.ready().await.unwrap().call(0).await, Ok(503));
+    assert_eq!(calls.load(SeqCst), 0);
+    assert_eq!(service.ready().await.unwrap().call(0).await, Ok(1));
 }
