@@ -146,8 +146,10 @@
 //! # Runtime
 //!
 //! Calls that never wait run anywhere. Those that wait need a tokio runtime with its time driver, and
-//! are refused without one ([`Reason::NoTimer`]); nothing panics. All time is tokio's, so a paused
-//! clock rules every deadline, backoff and window in a test.
+//! are refused without one ([`Reason::NoTimer`]). Where a runtime lacks its time driver alone, tokio
+//! tells so by a panic only: it is caught here, but panic hooks hear of it, and in a program with
+//! `panic = "abort"` it ends the process. All time is tokio's, so a paused clock rules every deadline,
+//! backoff and window in a test.
 //!
 //! [`tower`]: https://docs.rs/tower
 #![cfg_attr(docsrs, feature(doc_cfg))]

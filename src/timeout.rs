@@ -6,7 +6,8 @@
 //! - Time counts from the first moment the call has to wait; an operation that is ready at once
 //!   costs neither a timer nor a reading of the clock.
 //! - A result that is ready at the deadline wins, and one that is ready when the call is polled for
-//!   the first time after it. Nothing is begun after it.
+//!   the first time after it. Nothing is begun after it, but by a retry that repeats without a wait and
+//!   has let others have a turn: that makes one more attempt, and its answer stands.
 //! - To the policies around it a cut attempt is a failure
 //!   ([`Outcome::TimedOut`]). A cut *wait*, in a
 //!   bulkhead's line say, is none: the dependency was never asked.
