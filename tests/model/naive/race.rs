@@ -126,8 +126,10 @@ impl Turn<'_> {
         }
         loop {
             let mut more = false;
+            let is_alone = race.lanes.len() == 1;
             for n in 0..race.lanes.len() {
-                let Some(end) = self.run_lane(i, &mut race.lanes[n], pass, around) else {
+                let lane = &mut race.lanes[n];
+                let Some(end) = self.run_lane(i, lane, is_alone, pass, around) else {
                     if self.panicked {
                         return None;
                     }
@@ -163,11 +165,14 @@ impl Turn<'_> {
         &mut self,
         i: usize,
         lane: &mut Lane,
+        is_alone: bool,
         pass: Pass,
         around: Option<Ms>,
     ) -> Option<End> {
         let end = match lane {
             Lane::Over => return None,
+            // Nothing races yet: as without the hedge.
+            Lane::Going(inner) if is_alone => self.poll(inner, pass, around)?,
             Lane::Going(inner) => self.poll_lane(inner, pass, around)?,
             Lane::Fresh => match self.enter(i + 1, around) {
                 Ok(inner) => {
