@@ -89,6 +89,7 @@
 //! ```
 mod error;
 mod key;
+mod payload;
 mod reply;
 mod tables;
 
@@ -104,7 +105,6 @@ use key::check;
 use super::wall::{Wall, ms};
 use rusqlite::{Connection, Transaction};
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
 use std::time::SystemTime;
 use tables::{Kept, State};
 
@@ -161,7 +161,7 @@ impl Ledger {
     /// call gets the same no, also when it would be a yes by then.
     ///
     /// Payloads are the same if their JSON is, byte by byte or else as values, so that the order of
-    /// the fields does not count. Give what the caller has sent. A struct to which a release adds a
+    /// the fields does not count, and every digit of a whole number does. Give what the caller has sent. A struct to which a release adds a
     /// field would make a [`Mismatch`](Reply::Mismatch) of a call repeated across it.
     ///
     /// Nothing is durable before the caller commits `tx`; answer only then.
@@ -339,7 +339,7 @@ impl Ledger {
             return Ok(Before::New(payload));
         };
         let other = match kept.state {
-            State::Applied | State::Refused => !same(&kept.payload, &payload),
+            State::Applied | State::Refused => !payload::same(&kept.payload, &payload),
             State::Undone | State::Undo => false,
         };
         Ok(Before::Seen(match other {
@@ -379,10 +379,4 @@ enum Before<A> {
     /// Never seen, with the payload as it will be kept.
     New(String),
     Seen(Reply<A>),
-}
-
-/// Are two payloads the same call?
-fn same(kept: &str, given: &str) -> bool {
-    let value = |text| serde_json::from_str::<Value>(text).ok();
-    kept == given || value(kept).is_some_and(|kept| Some(kept) == value(given))
 }

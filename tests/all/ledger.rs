@@ -4,6 +4,7 @@ mod model;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use seawall::saga::Ledger;
 use seawall::saga::ledger::{Effect, LedgerError, Reply, UndoReply};
+use serde_json::value::RawValue;
 use std::error::Error as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
@@ -239,6 +240,44 @@ fn payloads_compare_as_values() {
     assert_eq!(send(&json(r#"{ "b": 2, "a": 1 }"#)), same);
     assert_eq!(send(&json(r#"{"a":1,"b":3}"#)), Reply::Mismatch);
     assert_eq!(send(&json(r#"{"a":1}"#)), Reply::Mismatch);
+}
+
+/// Numbers beyond 64 bits were compared as floats, which have 53: another amount under the same key was
+/// answered with what the first one had got.
+#[test]
+fn payloads_that_differ_in_the_last_digit_of_a_long_number_are_two_calls() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut db = open(&folder);
+    let mut pay = |key: &str, payload: &str| {
+        let payload = RawValue::from_string(payload.to_owned()).unwrap();
+        let mut tx = begin(&mut db);
+        let reply = CHARGE.apply(&mut tx, key, &*payload, |_| {
+            Ok::<_, LedgerError>(Effect::Applied(()))
+        });
+        tx.commit().unwrap();
+        reply.unwrap()
+    };
+    let kept = r#"{"to":["a"],"wei":10000000000000000000001,"fee":1e16,"at":0.1}"#;
+    assert_eq!(pay("k", kept), Reply::Fresh(Effect::Applied(())));
+    let same = r#"{"fee":1e+16,"wei":10000000000000000000001, "to":["\u0061"],"at":0.10}"#;
+    assert_eq!(pay("k", same), Reply::Replayed(Effect::Applied(())));
+    for other in [
+        r#"{"to":["a"],"wei":10000000000000000000002,"fee":1e16,"at":0.1}"#,
+        r#"{"to":["a"],"wei":10000000000000000000001,"fee":1e16,"at":0.10000000000000002}"#,
+        r#"{"to":["a","a"],"wei":10000000000000000000001,"fee":1e16,"at":0.1}"#,
+        r#"{"to":["a"],"wei":10000000000000000000001,"fee":1e16}"#,
+        r#"{"to":["a"],"wei":10000000000000000000001,"fee":1e16,"of":0.1}"#,
+        "[]",
+    ] {
+        assert_eq!(pay("k", other), Reply::Mismatch, "{other}");
+    }
+    let deep = |leaf| format!("{}{leaf}{}", "[".repeat(20_000), "]".repeat(20_000));
+    assert_eq!(pay("deep", &deep("1")), Reply::Fresh(Effect::Applied(())));
+    assert_eq!(
+        pay("deep", &deep("1")),
+        Reply::Replayed(Effect::Applied(()))
+    );
+    assert_eq!(pay("deep", &deep("2")), Reply::Mismatch);
 }
 
 #[test]
