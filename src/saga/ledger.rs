@@ -103,7 +103,7 @@ pub(super) use key::check;
 use key::check;
 
 use super::wall::{Wall, ms};
-use rusqlite::{Connection, Transaction};
+use rusqlite::{Connection, Transaction, ffi};
 use serde::{Serialize, de::DeserializeOwned};
 use std::time::SystemTime;
 use tables::{Kept, State};
@@ -187,6 +187,7 @@ impl Ledger {
         };
         let save = tx.savepoint().map_err(LedgerError::from)?;
         let effect = effect(&save)?;
+        is_whole(&save)?;
         let (state, answer) = match &effect {
             Effect::Applied(answer) => (State::Applied, answer),
             Effect::Refused(answer) => (State::Refused, answer),
@@ -247,6 +248,7 @@ impl Ledger {
         let save = tx.savepoint().map_err(LedgerError::from)?;
         if undone {
             effect(&save)?;
+            is_whole(&save)?;
         }
         let now_ms = self.wall.now_ms();
         let tombstone = Kept {
@@ -379,4 +381,15 @@ enum Before<A> {
     /// Never seen, with the payload as it will be kept.
     New(String),
     Seen(Reply<A>),
+}
+
+/// SQLite ends a transaction by itself after some errors (a full disk, an interrupt). Where the effect has
+/// passed over one, what would be written now would stand alone.
+fn is_whole(db: &Connection) -> Result<(), LedgerError> {
+    if !db.is_autocommit() {
+        return Ok(());
+    }
+    let why = "the effect has ended its transaction, or gone on after an error that did";
+    let code = ffi::Error::new(ffi::SQLITE_ABORT_ROLLBACK);
+    Err(rusqlite::Error::SqliteFailure(code, Some(why.to_owned())).into())
 }

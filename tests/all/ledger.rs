@@ -145,6 +145,53 @@ fn an_effect_that_fails_leaves_nothing_even_if_the_transaction_is_committed() {
     assert_eq!(undo(&mut db, &CHARGE, "k/undo", "k").unwrap(), UNDONE);
 }
 
+/// SQLite takes a whole transaction back by itself, where a disk is full say. An effect that passed over
+/// that error went on outside of any transaction, and so did the ledger: the key was kept for good, and
+/// the effect was not.
+#[test]
+fn an_effect_that_passes_over_the_end_of_its_transaction_is_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut db = open(&folder);
+    let lost = |db: &Connection| {
+        write(db, "k", 1).unwrap();
+        let sql = "INSERT OR ROLLBACK INTO effects VALUES ('k', 2)";
+        db.execute(sql, []).unwrap_err();
+    };
+    let told = |error: LedgerError| {
+        let why = error.source().unwrap().to_string();
+        assert!(
+            why.contains("the effect has ended its transaction"),
+            "{why}"
+        );
+    };
+    let mut tx = begin(&mut db);
+    let applied = CHARGE.apply(&mut tx, "k", &1, |db| {
+        lost(db);
+        Ok::<_, LedgerError>(Effect::Applied(10))
+    });
+    drop(tx);
+    assert_eq!(
+        (CHARGE.seen::<i64>(&db, "k").unwrap(), effects(&db)),
+        (None, 0)
+    );
+    told(applied.unwrap_err());
+    // The call comes again.
+    let again = apply(&mut db, &CHARGE, "k", 1).unwrap();
+    assert_eq!(again, Reply::Fresh(Effect::Applied(10)));
+
+    let mut tx = begin(&mut db);
+    let undone = CHARGE.undo(&mut tx, "k/undo", "k", |db| {
+        erase(db, "k")?;
+        lost(db);
+        Ok::<_, LedgerError>(())
+    });
+    drop(tx);
+    assert_eq!(effects(&db), 1);
+    told(undone.unwrap_err());
+    assert_eq!(undo(&mut db, &CHARGE, "k/undo", "k").unwrap(), UNDONE);
+    assert_eq!(effects(&db), 0);
+}
+
 #[test]
 fn an_effect_that_panics_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
