@@ -2,7 +2,7 @@
 use super::*;
 use rusqlite::Connection;
 use seawall::saga::Status;
-use seawall::saga::store::{Claim, Query};
+use seawall::saga::store::{Claim, Expired, Query};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -159,11 +159,7 @@ async fn a_damaged_page_parks_the_sagas_on_it_and_no_others() {
         store.create(new).await.unwrap();
     }
     store.close().await;
-    let bytes = std::fs::read(&file).unwrap();
-    let page = bytes.chunks(4096).skip(10).position(is_journal).unwrap() + 10;
-    let disk = std::fs::File::options().write(true).open(&file).unwrap();
-    disk.write_all_at(&[0xaa; 4096], page as u64 * 4096)
-        .unwrap();
+    damage_a_page(&file);
 
     let store = SqliteStore::open(&file).await.unwrap();
     let claimed = store.claim(Claim::new(ME, 0, 1000)).await.unwrap().sagas;
@@ -190,6 +186,47 @@ async fn a_damaged_page_parks_the_sagas_on_it_and_no_others() {
     let mut stuck = Query::new(100);
     stuck.statuses = vec![Status::Stuck];
     assert_eq!(store.list(stuck).await.unwrap().len(), parked);
+}
+
+/// One page that could not be read, and no ended saga was ever deleted again.
+#[tokio::test]
+async fn a_damaged_page_keeps_its_own_ended_sagas_and_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sagas.db");
+    let store = SqliteStore::open(&file).await.unwrap();
+    for n in 0..200 {
+        let mut new = new_saga("order", &n.to_string(), Next::end(Status::Finished), 1);
+        new.row = wide(0, 1, n);
+        store.create(new).await.unwrap();
+    }
+    store.close().await;
+    damage_a_page(&file);
+
+    let store = SqliteStore::open(&file).await.unwrap();
+    let mut expired = Expired::new(2, 30);
+    let mut gone = 0;
+    loop {
+        match store.delete_ended(expired).await.unwrap() {
+            0 => break,
+            n => gone += n,
+        }
+    }
+    assert!((170..200).contains(&gone), "{gone} are gone");
+    assert_eq!(store.counts().await.unwrap().finished, 200 - gone as u64);
+    // And those that end later go as well.
+    let new = new_saga("order", "later", Next::end(Status::Finished), 1);
+    store.create(new).await.unwrap();
+    expired.limit = 1;
+    assert_eq!(store.delete_ended(expired).await.unwrap(), 1);
+}
+
+/// Overwrites a page of the journal, which has to be closed.
+fn damage_a_page(file: &Path) {
+    let bytes = std::fs::read(file).unwrap();
+    let page = bytes.chunks(4096).skip(10).position(is_journal).unwrap() + 10;
+    let disk = std::fs::File::options().write(true).open(file).unwrap();
+    disk.write_all_at(&[0xaa; 4096], page as u64 * 4096)
+        .unwrap();
 }
 
 /// Whether it is a leaf of the journal: each of its cells is a row. What stands in the free part of

@@ -5,7 +5,7 @@ use super::heads::Heads;
 use super::tally::Tally;
 use super::{Counts, Owner, SagaId, StoreError};
 use rusqlite::{Connection, ErrorCode, Statement, Transaction, TransactionBehavior};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 pub(super) struct Db<'c> {
     pub(super) conn: &'c Connection,
@@ -16,6 +16,8 @@ pub(super) struct Db<'c> {
     pub(super) unread: Vec<(Owner, SagaId)>,
     /// Those that the present transaction lets go of.
     pub(super) given_back: Vec<(Owner, SagaId)>,
+    /// Ended sagas that retention met a damaged page with.
+    pub(super) undeletable: HashSet<i64>,
     /// The letter that retention has looked at last, by its arrival.
     pub(super) sorted: i64,
     /// Copies to be made, once what has gathered is done.
@@ -64,6 +66,7 @@ impl<'c> Db<'c> {
             heads: Heads::default(),
             unread: Vec::new(),
             given_back: Vec::new(),
+            undeletable: HashSet::new(),
             sorted: 0,
             copies: VecDeque::new(),
             add_row: conn.prepare(super::append::ADD_ROW)?,

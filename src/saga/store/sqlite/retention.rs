@@ -1,5 +1,6 @@
 //! Ended sagas deleted whole, a few between two commits, and then the letters that nobody needs.
-use super::db::{Db, Fail};
+use super::ask::Op;
+use super::db::{Db, Fail, is_damage};
 use super::load::{integer, text};
 use super::{Expired, SqliteStore, Status, StoreError, schema, sorting};
 
@@ -12,9 +13,7 @@ pub(super) async fn delete(store: &SqliteStore, expired: Expired) -> Result<usiz
     let mut gone = 0_usize;
     loop {
         let limit = expired.limit.saturating_sub(gone).min(SLICE);
-        let (n, is_all) = store
-            .write(move |db| db.delete(&Expired { limit, ..expired }))
-            .await?;
+        let (n, is_all) = store.ask(Delete(Expired { limit, ..expired })).await?;
         gone = gone.saturating_add(n);
         if is_all {
             break;
@@ -24,63 +23,97 @@ pub(super) async fn delete(store: &SqliteStore, expired: Expired) -> Result<usiz
     Ok(gone)
 }
 
-struct Ended {
-    id: i64,
-    status: Status,
-    name: String,
-    key: String,
+/// Answers how many it has deleted, and whether these were all.
+struct Delete(Expired);
+
+impl Op for Delete {
+    type Written = (usize, bool);
+    type Answer = (usize, bool);
+
+    fn write(&mut self, db: &mut Db<'_>) -> Result<(usize, bool), Fail> {
+        db.delete(&self.0)
+    }
+
+    /// What stands on a damaged page stays, and is passed over from then on.
+    fn write_alone(
+        &mut self,
+        db: &mut Db<'_>,
+    ) -> rusqlite::Result<Result<(usize, bool), StoreError>> {
+        let expired_now = match db.expired(&self.0) {
+            Ok(expired_now) => expired_now,
+            Err(Fail::Sqlite(e)) if !is_damage(&e) => return Err(e),
+            Err(e) => return Ok(Err(e.told())),
+        };
+        let mut gone = 0_usize;
+        for id in &expired_now {
+            match db.alone(|db| db.delete_one(*id))? {
+                Ok(_) => gone = gone.saturating_add(1),
+                Err(_) => drop(db.undeletable.insert(*id)),
+            }
+        }
+        Ok(Ok((gone, expired_now.len() < SLICE)))
+    }
+
+    fn read(&mut self, _: &mut Db<'_>, done: (usize, bool)) -> Result<(usize, bool), Fail> {
+        Ok(done)
+    }
 }
 
 impl Db<'_> {
-    /// How many it has deleted, and whether these were all.
     pub(super) fn delete(&mut self, expired: &Expired) -> Result<(usize, bool), Fail> {
-        let expired_now = self.expired(expired)?;
-        let mut journal = self
-            .conn
-            .prepare_cached("DELETE FROM journal WHERE saga=?1")?;
-        let mut inbox = self
-            .conn
-            .prepare_cached("DELETE FROM inbox WHERE saga=?1 AND key=?2")?;
-        let mut saga = self.conn.prepare_cached("DELETE FROM saga WHERE id=?1")?;
         let (mut gone, mut rows) = (0_usize, 0_usize);
-        for ended in &expired_now {
+        for id in self.expired(expired)? {
             if rows >= ROWS {
                 return Ok((gone, false));
             }
-            rows = rows
-                .saturating_add(journal.execute([ended.id])?)
-                .saturating_add(inbox.execute((&ended.name, &ended.key))?);
-            saga.execute([ended.id])?;
-            self.tally.leave(ended.status);
+            rows = rows.saturating_add(self.delete_one(id)?);
             gone = gone.saturating_add(1);
         }
         Ok((gone, gone < SLICE))
     }
 
-    /// Those to delete, which come first in the order of their ends.
-    fn expired(&mut self, expired: &Expired) -> Result<Vec<Ended>, Fail> {
+    /// Deletes it whole; how many rows that were.
+    fn delete_one(&mut self, id: i64) -> Result<usize, Fail> {
+        let conn = self.conn;
+        let mut line = conn.prepare_cached("SELECT status, name, key FROM saga WHERE id=?1")?;
+        let (status, name, key) = line.query_row([id], |row| {
+            let status = integer(row, 0)?.map_or(Status::Forced, schema::status);
+            Ok((status, text(row, 1)?, text(row, 2)?))
+        })?;
+        let mut journal = conn.prepare_cached("DELETE FROM journal WHERE saga=?1")?;
+        let mut inbox = conn.prepare_cached("DELETE FROM inbox WHERE saga=?1 AND key=?2")?;
+        let mut saga = conn.prepare_cached("DELETE FROM saga WHERE id=?1")?;
+        let rows = journal.execute([id])?;
+        let rows = rows.saturating_add(inbox.execute((name, key))?);
+        saga.execute([id])?;
+        self.tally.leave(status);
+        Ok(rows)
+    }
+
+    /// Those to delete, which come first in the order of their ends. From the index alone: a line may
+    /// stand on a damaged page.
+    fn expired(&mut self, expired: &Expired) -> Result<Vec<i64>, Fail> {
         let ended = self.tally.ended();
         let beyond = expired
             .keep_at_most
             .map_or(0, |keep| ended.saturating_sub(keep));
-        let sql = "SELECT id, changed, status, name, key FROM saga WHERE status > 2 \
-                   ORDER BY changed, id LIMIT ?1";
+        let sql = "SELECT id, changed FROM saga WHERE status > 2 ORDER BY changed, id LIMIT ?1";
         let mut statement = self.conn.prepare_cached(sql)?;
-        let limit = i64::try_from(expired.limit).unwrap_or(i64::MAX);
-        let mut rows = statement.query([limit])?;
+        let most = expired.limit.saturating_add(self.undeletable.len());
+        let mut rows = statement.query([i64::try_from(most).unwrap_or(i64::MAX)])?;
         let (mut gone, mut place) = (Vec::new(), 0_u64);
-        while let Some(row) = rows.next()? {
+        while gone.len() < expired.limit
+            && let Some(row) = rows.next()?
+        {
             let old = integer(row, 1)?.is_some_and(|changed| changed < expired.ended_before);
             if place >= beyond && !old {
                 break;
             }
             place = place.saturating_add(1);
-            gone.push(Ended {
-                id: row.get(0)?,
-                status: integer(row, 2)?.map_or(Status::Forced, schema::status),
-                name: text(row, 3)?,
-                key: text(row, 4)?,
-            });
+            let id = row.get(0)?;
+            if !self.undeletable.contains(&id) {
+                gone.push(id);
+            }
         }
         Ok(gone)
     }
@@ -88,7 +121,6 @@ impl Db<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ask::Op as _;
     use super::super::{Append, NewSaga, Next, Owner, SagaId, open};
     use super::*;
     use crate::saga::journal::Row;
