@@ -3,7 +3,7 @@
 use super::answer::Answer;
 use super::books::{Begun, Call, Desk};
 use crate::saga::wall::Wall;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use std::collections::HashSet;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::{io, thread, time::Duration};
@@ -128,77 +128,171 @@ fn serve(mut db: Connection, rules: &Rules, inbox: &Receiver<Ask>) {
             lease_ms: rules.lease_ms,
             live: &live,
         };
-        let done = commit(&mut db, &desk, &batch, is_due, rules.keep_ms);
+        let done = work_off(&mut db, &desk, &batch, is_due, rules.keep_ms);
         reply(batch, done, &mut live);
     }
 }
 
-/// Does all of it in one transaction; the answers stand in the order of the questions.
-fn commit(
+/// One answer for each question, in their order.
+type Done = Vec<Result<Option<Begun>, Lost>>;
+
+/// Does all of it in one transaction. Where a row that cannot be read is in the way, each question gets
+/// one of its own: the other calls are not to blame, and their handlers have done their work.
+fn work_off(
     db: &mut Connection,
     desk: &Desk<'_>,
     batch: &[Ask],
     is_due: bool,
     keep_ms: i64,
-) -> rusqlite::Result<Vec<Option<Begun>>> {
+) -> Done {
     if batch.is_empty() && !is_due {
-        return Ok(Vec::new());
+        return Vec::new();
     }
+    let all = commit(db, |tx| {
+        let done = batch.iter().map(|ask| answer(desk, tx, ask));
+        let done = done.collect::<rusqlite::Result<Vec<_>>>()?;
+        if is_due {
+            desk.renew(tx)?;
+        }
+        desk.forget(tx, keep_ms)?;
+        Ok(done)
+    });
+    match all {
+        Ok(done) => done.into_iter().map(Ok).collect(),
+        Err(error) if is_of_a_row(&error) => {
+            let alone = |ask| commit(db, |tx| answer(desk, tx, ask)).map_err(|e| e.to_string());
+            let done = batch.iter().map(alone).collect();
+            if is_due {
+                let _ = commit(db, |tx| desk.renew(tx));
+            }
+            done
+        }
+        Err(error) => batch.iter().map(|_| Err(error.to_string())).collect(),
+    }
+}
+
+fn commit<T>(
+    db: &mut Connection,
+    f: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut done = Vec::with_capacity(batch.len());
-    for ask in batch {
-        done.push(match ask {
-            Ask::Begin { call, .. } => Some(desk.begin(&tx, call)?),
-            Ask::Settle { id, answer, .. } => {
-                desk.settle(&tx, *id, answer)?;
-                None
-            }
-            Ask::Release(id) => {
-                desk.release(&tx, *id)?;
-                None
-            }
-        });
-    }
-    if is_due {
-        desk.renew(&tx)?;
-    }
-    desk.forget(&tx, keep_ms)?;
+    let done = f(&tx)?;
     tx.commit()?;
     Ok(done)
 }
 
+fn answer(desk: &Desk<'_>, db: &Connection, ask: &Ask) -> rusqlite::Result<Option<Begun>> {
+    match ask {
+        Ask::Begin { call, .. } => return desk.begin(db, call).map(Some),
+        Ask::Settle { id, answer, .. } => desk.settle(db, *id, answer)?,
+        Ask::Release(id) => desk.release(db, *id)?,
+    }
+    Ok(None)
+}
+
+/// A damaged page, a value that cannot be, one that is too long: what else is in the file can be had.
+fn is_of_a_row(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    matches!(
+        code,
+        None | Some(ErrorCode::DatabaseCorrupt | ErrorCode::TooBig)
+    )
+}
+
 /// Tells everybody, and keeps the list of what is in our hands. Where the commit failed, a call that
 /// was to be settled or given back is so all the same: its mark in the file ends with its lease.
-fn reply(batch: Vec<Ask>, done: rusqlite::Result<Vec<Option<Begun>>>, live: &mut HashSet<i64>) {
-    let (done, lost) = match done {
-        Ok(done) => (done, None),
-        Err(error) => (Vec::new(), Some(error.to_string())),
-    };
-    let mut done = done.into_iter();
-    for ask in batch {
-        let begun = done.next().flatten();
-        let lost = lost.clone();
+fn reply(batch: Vec<Ask>, done: Done, live: &mut HashSet<i64>) {
+    for (ask, done) in batch.into_iter().zip(done) {
         // Whoever does not wait any more does not need to know. A mark among it comes back.
         match ask {
             Ask::Begin { back, reply, .. } => {
-                let verdict = match (begun, lost) {
-                    (Some(Begun::Run(id)), _) => {
+                let verdict = match done {
+                    Ok(Some(Begun::Run(id))) => {
                         live.insert(id);
                         let is_open = true;
                         Ok(Verdict::Run(Mark { id, back, is_open }))
                     }
-                    (Some(begun), _) => Ok(Verdict::Other(begun)),
-                    (None, lost) => Err(lost.unwrap_or_else(gone)),
+                    Ok(Some(begun)) => Ok(Verdict::Other(begun)),
+                    Ok(None) => Err(gone()),
+                    Err(lost) => Err(lost),
                 };
                 drop(reply.send(verdict));
             }
             Ask::Settle { id, reply, .. } => {
                 live.remove(&id);
-                let _ = reply.send(lost.map_or(Ok(()), Err));
+                let _ = reply.send(done.map(drop));
             }
             Ask::Release(id) => {
                 live.remove(&id);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::saga::idempotency::books::TABLES;
+
+    fn begin(key: &str) -> Ask {
+        let call = Call {
+            caller: String::new(),
+            key: key.into(),
+            method: "POST".into(),
+            path: "/charges".into(),
+            payload: format!("sent as {key};").repeat(100).into_bytes(),
+            step: None,
+        };
+        let (back, reply) = (mpsc::channel().0, oneshot::channel().0);
+        Ask::Begin { call, back, reply }
+    }
+
+    fn settle(id: i64) -> Ask {
+        let answer = Answer {
+            status: 201,
+            headers: Vec::new(),
+            body: Vec::new(),
+        };
+        let reply = oneshot::channel().0;
+        Ask::Settle { id, answer, reply }
+    }
+
+    /// All that shared a commit with a request whose row stood on a damaged page were lost: calls that
+    /// had been done were in progress for a lease, and then ran again.
+    #[test]
+    fn a_row_that_cannot_be_read_takes_no_other_call_along() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("keys.db");
+        let mut db = Connection::open(&file).unwrap();
+        db.execute_batch(TABLES).unwrap();
+        let live = HashSet::new();
+        let desk = Desk {
+            owner: 7,
+            now_ms: 1,
+            lease_ms: 1_000,
+            live: &live,
+        };
+        let ask = |db: &mut Connection, batch: &[Ask]| work_off(db, &desk, batch, true, 9);
+        let all: Vec<_> = (0..100).map(|n| begin(&format!("k-{n}"))).collect();
+        let begun = ask(&mut db, &all);
+        let Some(Ok(Some(Begun::Run(first)))) = begun.first() else {
+            panic!("{begun:?}");
+        };
+        drop(db);
+        let mut bytes = std::fs::read(&file).unwrap();
+        let bad = b"sent as k-50;";
+        // A leaf of a table.
+        let is_leaf = |page: &&mut [u8]| page[0] == 0x0d && page.windows(13).any(|w| w == bad);
+        let page = bytes.chunks_mut(4096).find(is_leaf).unwrap();
+        page.fill(0xaa);
+        std::fs::write(&file, bytes).unwrap();
+
+        let mut db = Connection::open(&file).unwrap();
+        let done = ask(&mut db, &[begin("k-50"), settle(*first), begin("new")]);
+        assert!(done[0].as_ref().is_err_and(|why| why.contains("malformed")));
+        assert_eq!(done[1], Ok(None));
+        assert!(matches!(done[2], Ok(Some(Begun::Run(_)))));
+        let again = ask(&mut db, &[begin("k-0")]);
+        assert!(matches!(again[0], Ok(Some(Begun::Kept(_)))));
     }
 }
