@@ -60,7 +60,7 @@ impl Answer {
 /// May the answer be given again? Not one that asks to be asked again, nor the no to an undo: that
 /// has to succeed in the end, and comes again when an operator has removed what stood in its way.
 pub(super) fn is_kept(status: StatusCode, undo: bool) -> bool {
-    let again = status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429);
+    let again = status.is_server_error() || matches!(status.as_u16(), 401 | 408 | 425 | 429);
     let refused_undo = undo && status.is_client_error();
     !again && !refused_undo
 }
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn answers_that_ask_to_be_asked_again_are_not_kept() {
         let kept = |undo| move |status| is_kept(StatusCode::from_u16(status).unwrap(), undo);
-        let again = [408, 425, 429, 500, 502, 503, 504];
+        let again = [401, 408, 425, 429, 500, 502, 503, 504];
         assert!([200, 201, 302].into_iter().all(kept(true)));
         assert!([200, 302, 400, 404, 409, 422].into_iter().all(kept(false)));
         assert!(!again.into_iter().any(kept(false)) && !again.into_iter().any(kept(true)));

@@ -35,6 +35,7 @@ pub async fn handle(State(service): State<Service>, request: Request) -> Respons
     let asked = std::str::from_utf8(&body).unwrap();
     let answer = match asked {
         "no" => (StatusCode::CONFLICT, "no").into_response(),
+        "stranger" => StatusCode::UNAUTHORIZED.into_response(),
         "busy" => StatusCode::TOO_MANY_REQUESTS.into_response(),
         "fail" => StatusCode::BAD_GATEWAY.into_response(),
         "panic" => panic!("on purpose"),
