@@ -9,6 +9,7 @@ use crate::event::{GaveUp, UndoOutcome};
 use crate::saga::StoreError;
 use crate::{Class, Event, Name, Observer, Reason, Rejected};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use std::collections::BTreeSet;
 use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -295,6 +296,61 @@ fn the_table_in_the_docs_names_everything_in_the_golden_file() {
                 "`{key}` is not in the row of `{name}`"
             );
         }
+    }
+}
+
+/// What stands between two of these marks.
+fn quoted(text: &str, mark: char) -> BTreeSet<&str> {
+    text.split(mark).skip(1).step_by(2).collect()
+}
+
+#[test]
+fn the_values_of_each_label_in_the_docs_are_those_of_the_code_and_of_the_golden_file() {
+    let (_, table) = include_str!("../observe.rs")
+        .split_once("| label | values |")
+        .unwrap();
+    let golden = std::fs::read_to_string(GOLDEN).unwrap();
+    for (label, key, metric, function) in [
+        ("`class`", "class", "attempts", Some("class")),
+        ("`why`", "why", "gave_up", Some("why")),
+        ("`reason`", "reason", "rejections", Some("reason")),
+        ("`from`, `to`", "from", "breaker_changes", Some("state")),
+        ("`from`, `to`", "to", "breaker_changes", Some("state")),
+        (
+            "`outcome` of an attempt",
+            "outcome",
+            "saga_attempts",
+            Some("attempt"),
+        ),
+        ("`kind`", "kind", "sagas_stuck", None),
+        ("`status`", "status", "sagas_ended", None),
+        ("`running`", "running", "timeouts", Some("running")),
+    ] {
+        let row = table
+            .lines()
+            .find_map(|row| row.strip_prefix(&format!("//! | {label} | ")));
+        let documented = quoted(row.unwrap_or_else(|| panic!("{label} has no row")), '`');
+        let (counter, key) = (
+            format!("  counter seawall_{metric}_total{{"),
+            format!("{key}="),
+        );
+        let told: BTreeSet<_> = golden
+            .lines()
+            .filter_map(|line| line.strip_prefix(&counter)?.split_once('}'))
+            .flat_map(|(labels, _)| labels.split(','))
+            .filter_map(|label| label.strip_prefix(&key))
+            .collect();
+        assert_eq!(documented, told, "{label}: the docs, and the golden file");
+        let Some(function) = function else { continue };
+        let (_, code) = include_str!("label.rs")
+            .split_once(&format!("pub(super) fn {function}("))
+            .unwrap();
+        let (code, _) = code.split_once("\n}\n").unwrap();
+        assert_eq!(
+            documented,
+            quoted(code, '"'),
+            "{label}: the docs, and the code"
+        );
     }
 }
 
