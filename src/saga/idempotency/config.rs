@@ -5,7 +5,7 @@ use super::store::{Rules, Store};
 use crate::error::Check;
 use crate::saga::wall::{Wall, span_ms};
 use http::request::Parts;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use std::{fmt, fs, io, sync::Arc};
@@ -245,8 +245,24 @@ fn connect(path: &Path) -> Result<Connection, Wrong> {
     tx.pragma_update(None, "user_version", VERSION)?;
     tx.execute_batch(TABLES)?;
     tx.commit()?;
-    db.pragma_update(None, "journal_mode", "wal")?;
+    use_wal(&mut db)?;
     // A mark that a power cut takes back is a handler that ran and is not known of.
     db.pragma_update(None, "synchronous", "full")?;
     Ok(db)
+}
+
+/// Where several make the file at once, all but one of them may be told that it is locked, without a wait.
+/// The lock of a transaction they do wait for, and after it the mode has mostly been changed for them.
+fn use_wal(db: &mut Connection) -> rusqlite::Result<()> {
+    let mut tries = 100_u32;
+    loop {
+        match db.pragma_update(None, "journal_mode", "wal") {
+            Err(e) if e.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && tries > 0 => {
+                tries = tries.saturating_sub(1);
+                db.transaction_with_behavior(TransactionBehavior::Immediate)?
+                    .commit()?;
+            }
+            done => return done,
+        }
+    }
 }

@@ -153,3 +153,21 @@ fn a_second_layer_on_the_file_leaves_the_locks_of_this_process_alone() {
     assert_eq!(locks(), before);
     drop((db, first));
 }
+
+/// Services that were started at the same time, on a file that none of them had made yet.
+#[test]
+fn many_that_begin_at_once_share_the_file_that_one_of_them_makes() {
+    for round in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        let file = file(&folder);
+        std::thread::scope(|scope| {
+            let begun: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| IdempotencyLayer::new(&file).build()))
+                .collect();
+            for layer in begun {
+                let layer = layer.join().unwrap();
+                assert!(layer.is_ok(), "round {round}: {:?}", layer.err());
+            }
+        });
+    }
+}
