@@ -161,8 +161,9 @@ impl Ledger {
     /// call gets the same no, also when it would be a yes by then.
     ///
     /// Payloads are the same if their JSON is, byte by byte or else as values, so that the order of
-    /// the fields does not count, and every digit of a whole number does. Give what the caller has sent. A struct to which a release adds a
-    /// field would make a [`Mismatch`](Reply::Mismatch) of a call repeated across it.
+    /// the fields does not count, and every digit of a whole number does. Give what the caller has
+    /// sent. A struct to which a release adds a field would make a [`Mismatch`](Reply::Mismatch) of a
+    /// call repeated across it.
     ///
     /// Nothing is durable before the caller commits `tx`; answer only then.
     ///
