@@ -49,7 +49,7 @@ mod waker;
 pub(crate) use abort::Given;
 pub use abort::{Abort, StepFailed};
 pub use op::{Numbered, Op, OpId, Raced};
-pub(crate) use shared::{Ask, Delivered, Shared};
+pub(crate) use shared::{Ask, Delivered, Letter, Shared};
 pub(crate) use waker::TurnWaker;
 
 use super::step::{Payload, StepRef, StepSet, unencodable};

@@ -6,12 +6,12 @@ mod tests;
 mod waits;
 
 use crate::saga::{
-    flow::Delivered,
+    flow::{Delivered, Letter},
     journal::{Event, Raw, Settlement, StuckKind},
     step::Steps,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use waits::{Unread, Waits};
+use waits::Waits;
 
 /// Why a saga has to be parked.
 #[derive(Clone, Debug)]
@@ -291,12 +291,12 @@ impl Book {
     pub(super) fn unread(&mut self) -> impl Iterator<Item = Event> {
         self.waits
             .unread()
-            .map(|Unread { id, name, body }| Event::Signal { id, name, body })
+            .map(|Letter { id, name, body, .. }| Event::Signal { id, name, body })
     }
 
     /// The wait that has waited longest of those with a letter, and that letter.
     pub(super) fn letter(&mut self) -> Option<(u32, Delivered)> {
-        let (op, body) = self.waits.take()?;
-        Some((op, Delivered::Signal(body)))
+        let (op, letter) = self.waits.take()?;
+        Some((op, Delivered::Signal(Box::new(letter))))
     }
 }

@@ -28,6 +28,8 @@ pub(crate) enum Ask {
     Timer {
         after: Duration,
     },
+    /// A signal that was handed over and not looked at: for the next wait.
+    PutBack(Box<Letter>),
     Wait {
         name: &'static str,
         within: Option<Duration>,
@@ -42,6 +44,16 @@ pub(crate) enum Ask {
         name: String,
     },
     /// A step that another builder has registered.
+/// A signal that was sent to the saga.
+#[derive(Debug)]
+pub(crate) struct Letter {
+    /// Its place among all that the saga was sent.
+    pub(crate) arrival: u64,
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) body: Raw,
+}
+
     Foreign(&'static str),
     /// Something that cannot be asked for.
     Unusable(String),
@@ -53,7 +65,7 @@ pub(crate) enum Delivered {
     Done(Raw),
     Failed { clean: bool, error: String },
     Fired,
-    Signal(Raw),
+    Signal(Box<Letter>),
     TimedOut,
     Undone,
 }
@@ -162,6 +174,7 @@ impl Shared {
                 kind: Kind::Timer, ..
             }) => Ask::Forget,
             _ => return,
+            Some(Slot::Ready(Delivered::Signal(letter))) => Ask::PutBack(letter),
         };
         inner.asked.push((op, ask));
     }
@@ -261,7 +274,7 @@ pub(super) fn step<T: DeserializeOwned>(
 
 pub(super) fn signal<M: Signal>(name: &'static str, delivered: Delivered) -> Result<M, String> {
     match delivered {
-        Delivered::Signal(body) => serde_json::from_str(body.get())
+        Delivered::Signal(letter) => serde_json::from_str(letter.body.get())
             .map_err(|e| format!("signal `{name}` cannot be decoded {}", undecodable::<M>(&e))),
         other => Err(format!("the wait for `{name}` came to {}", other.kind())),
     }

@@ -338,3 +338,50 @@ async fn signals_to_a_saga_on_its_way_back_cost_its_compensation_no_attempt() {
     assert!(matches!(end, SagaError::Compensated { .. }), "{end}");
     assert_eq!(stage.world.net(), 0);
 }
+
+/// Held on to while the saga does something else, it was given the signal, which went with it: the next
+/// wait, in this run or the next, never heard of it.
+#[tokio::test(start_paused = true)]
+async fn s27_a_wait_that_is_dropped_with_a_signal_that_was_not_looked_at_leaves_it_to_the_next() {
+    for again in [false, true] {
+        let stage = Stage::with(World::with([("a", vec![Way::Slow])]));
+        let build = || {
+            let mut b = stage.builder();
+            let a = step!(b, "a").register();
+            let saga = b.saga("held", move |saga: Flow, second: bool| async move {
+                if !second {
+                    let mut held = std::pin::pin!(saga.wait_for::<Paid>());
+                    saga.race(held.as_mut(), saga.sleep(secs(1))).await;
+                    saga.call(a, ()).await?;
+                    if again {
+                        return saga.continue_as(true);
+                    }
+                    held.set(saga.wait_for());
+                    let first = held.await.0;
+                    let Shipped(_) = saga.wait_for().await;
+                    return Ok((first, saga.wait_for::<Paid>().await.0));
+                }
+                let first = saga.wait_for::<Paid>().await.0;
+                Ok((first, saga.wait_for::<Paid>().await.0))
+            });
+            (b, saga)
+        };
+        let (b, saga) = build();
+        let engine = b.build().await.unwrap();
+        engine.start(saga, "k", false).await.unwrap();
+        tokio::time::sleep(super::stage::ms(1_010)).await;
+        for n in [1, 2] {
+            let id = format!("m{n}");
+            engine.signal("held", "k", &id, &Paid(n)).await.unwrap();
+        }
+        pass(99).await;
+        stage.die(engine).await;
+
+        let (b, saga) = build();
+        let engine = b.build().await.unwrap();
+        engine.signal("held", "k", "m3", &Shipped(0)).await.unwrap();
+        let mut handle = engine.start(saga, "k", false).await.unwrap();
+        let end = tokio::time::timeout(secs(99), handle.outcome()).await;
+        assert_eq!(end.expect("it hangs").unwrap(), (1, 2));
+    }
+}

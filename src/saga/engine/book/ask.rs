@@ -13,7 +13,13 @@ impl Book {
         ask: Ask,
         around: &Around<'_>,
     ) -> Result<Option<Event>, Park> {
-        if self.has_open_pivot() && !matches!(ask, Ask::Unwait | Ask::Forget | Ask::Patch { .. }) {
+        let beside_a_pivot = |ask: &Ask| {
+            matches!(
+                ask,
+                Ask::Unwait | Ask::PutBack(_) | Ask::Forget | Ask::Patch { .. }
+            )
+        };
+        if self.has_open_pivot() && !beside_a_pivot(&ask) {
             let why = "the saga asks for another operation while its pivot is open; \
                        a pivot is issued alone";
             return Err(Park::new(StuckKind::Saga, why));
@@ -71,6 +77,10 @@ impl Book {
                 self.waits.end_wait(op);
                 let known = self.unwaited.remove(&op);
                 Ok((!known).then_some(Event::Unwait { op }))
+            }
+            Ask::PutBack(letter) => {
+                self.waits.put_back(*letter);
+                Ok(None)
             }
             Ask::Forget => {
                 self.waits.end_timer(op);

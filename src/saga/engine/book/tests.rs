@@ -153,7 +153,9 @@ fn a_signal_is_seen_once_it_is_booked_and_waits_for_whoever_asks() {
     book.waits.add_wait(4, "other".to_owned(), None);
     assert!(book.letter().is_none());
     book.waits.add_wait(5, "paid".to_owned(), None);
-    assert!(matches!(book.letter(), Some((5, Delivered::Signal(body))) if body.get() == "8"));
+    assert!(
+        matches!(book.letter(), Some((5, Delivered::Signal(letter))) if letter.body.get() == "8")
+    );
     assert!(book.letter().is_none() && book.unread().next().is_none());
 }
 

@@ -1,6 +1,7 @@
 //! What a saga waits for beside its steps: timers, signals, and the letters that no wait has taken
 //! yet. A saga may have very many of each: none of this looks through them.
 use super::Raw;
+use crate::saga::flow::Letter;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 #[derive(Default)]
@@ -15,19 +16,6 @@ pub(in crate::saga::engine) struct Waits {
     /// By the signal's name.
     letters: BTreeMap<String, VecDeque<Letter>>,
     arrived: u64,
-}
-
-struct Letter {
-    arrival: u64,
-    id: String,
-    body: Raw,
-}
-
-/// A signal that no wait has taken.
-pub(in crate::saga::engine) struct Unread {
-    pub(in crate::saga::engine) id: String,
-    pub(in crate::saga::engine) name: String,
-    pub(in crate::saga::engine) body: Raw,
 }
 
 impl Waits {
@@ -88,12 +76,24 @@ impl Waits {
     pub(super) fn put(&mut self, id: String, name: String, body: Raw) {
         self.arrived = self.arrived.saturating_add(1);
         let arrival = self.arrived;
-        let of_name = self.letters.entry(name).or_default();
-        of_name.push_back(Letter { arrival, id, body });
+        let of_name = self.letters.entry(name.clone()).or_default();
+        of_name.push_back(Letter {
+            arrival,
+            id,
+            name,
+            body,
+        });
+    }
+
+    /// One that was taken, and not looked at: to where it was.
+    pub(super) fn put_back(&mut self, letter: Letter) {
+        let of_name = self.letters.entry(letter.name.clone()).or_default();
+        let place = of_name.partition_point(|other| other.arrival < letter.arrival);
+        of_name.insert(place, letter);
     }
 
     /// The wait that has waited longest of those with a letter, and that letter; both are taken.
-    pub(super) fn take(&mut self) -> Option<(u32, Raw)> {
+    pub(super) fn take(&mut self) -> Option<(u32, Letter)> {
         let first = |name: &String| self.by_name.get(name)?.first().copied();
         let with_letter = self
             .letters
@@ -105,18 +105,13 @@ impl Waits {
         let name = name.clone();
         let letter = self.letters.get_mut(&name)?.pop_front()?;
         self.end_wait(op);
-        Some((op, letter.body))
+        Some((op, letter))
     }
 
     /// All letters, in the order of their arrival.
-    pub(super) fn unread(&mut self) -> impl Iterator<Item = Unread> {
-        let mut unread = BTreeMap::new();
-        for (name, letters) in std::mem::take(&mut self.letters) {
-            for Letter { arrival, id, body } in letters {
-                let name = name.clone();
-                unread.insert(arrival, Unread { id, name, body });
-            }
-        }
+    pub(super) fn unread(&mut self) -> impl Iterator<Item = Letter> {
+        let letters = std::mem::take(&mut self.letters).into_values().flatten();
+        let unread: BTreeMap<_, _> = letters.map(|letter| (letter.arrival, letter)).collect();
         unread.into_values()
     }
 }
@@ -135,6 +130,7 @@ mod tests {
         Wait(usize, Option<i64>),
         Letter(usize),
         Take,
+        PutBack,
         End(usize),
         Unread,
     }
@@ -145,6 +141,7 @@ mod tests {
             (0usize..3, prop::option::of(0i64..20)).prop_map(|(n, until)| Step::Wait(n, until)),
             (0usize..3).prop_map(Step::Letter),
             Just(Step::Take),
+            Just(Step::PutBack),
             any::<usize>().prop_map(Step::End),
             Just(Step::Unread),
         ]
@@ -161,6 +158,7 @@ mod tests {
         ) {
             let mut waits = Waits::default();
             let (mut asked, mut letters) = (Vec::<Asked>::new(), Vec::<(usize, u32)>::new());
+            let mut held = Vec::new();
             for (n, step) in (0u32..).zip(steps) {
                 match step {
                     Step::Timer(at) => {
@@ -181,11 +179,22 @@ mod tests {
                             letters.iter().position(|l| Some(l.0) == a.1)
                         };
                         let found = asked.iter().enumerate().find_map(|(i, a)| Some((i, fits(a)?)));
-                        let taken = waits.take().map(|(op, body)| (op, body.get().to_owned()));
+                        let taken = waits.take().map(|(op, letter)| {
+                            let body = letter.body.get().to_owned();
+                            held.push(letter);
+                            (op, body)
+                        });
                         let expected = found.map(|(wait, letter)| {
                             (asked.remove(wait).0, letters.remove(letter).1.to_string())
                         });
                         prop_assert_eq!(taken, expected);
+                    }
+                    Step::PutBack => {
+                        let Some(letter) = held.pop() else { continue };
+                        let name = NAMES.iter().position(|name| *name == letter.name);
+                        letters.push((name.unwrap(), letter.body.get().parse().unwrap()));
+                        letters.sort_by_key(|letter| letter.1);
+                        waits.put_back(letter);
                     }
                     Step::End(pick) if !asked.is_empty() => {
                         let (op, name, _) = asked.remove(pick % asked.len());
