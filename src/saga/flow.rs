@@ -360,7 +360,8 @@ impl Flow {
     ///
     /// True for one that comes by for the first time with code that has it, and for ever after;
     /// false for one that was past this place before there was the change. One whose last rows its
-    /// code had not heard of yet (its engine was drained or killed just then) may count as past it.
+    /// code had not heard of yet (its engine was drained or killed just then) may count as past it. In
+    /// a loop each round asks for itself: those before the change go the old way, the others the new one.
     ///
     /// ```
     /// # use seawall::saga::{Abort, Flow, StepRef};

@@ -89,7 +89,11 @@ pub(super) async fn run(d: &mut Drive, journal: Vec<Event>, stuck: bool) -> Resu
             return Err(d.park(Park::new(StuckKind::Damage, why)).await);
         }
     };
-    let patches = d.view.patches.clone();
+    let patches = journal.iter().filter_map(|event| match event {
+        Event::Patch { op, name } => Some((*op, name.clone())),
+        _ => None,
+    });
+    let patches = patches.collect();
     let shared = Arc::new(Shared::new(d.key.clone(), core.origin, first_op, patches));
     let flow = Flow {
         shared: shared.clone(),

@@ -2,12 +2,7 @@ use super::{Signal, StepFailed};
 use crate::saga::{journal::Raw, mutant::mutant, step::undecodable};
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    task::Waker,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, task::Waker, time::Duration};
 
 /// What the code of a saga asks for.
 #[derive(Debug)]
@@ -28,13 +23,13 @@ pub(crate) enum Ask {
     Timer {
         after: Duration,
     },
-    /// A signal that was handed over and not looked at: for the next wait.
-    PutBack(Box<Letter>),
     Wait {
         name: &'static str,
         within: Option<Duration>,
     },
     Unwait,
+    /// A signal that was handed over and not looked at: for the next wait.
+    PutBack(Box<Letter>),
     /// A sleep that was let go: nothing of it is written.
     Forget,
     Undo {
@@ -44,6 +39,11 @@ pub(crate) enum Ask {
         name: String,
     },
     /// A step that another builder has registered.
+    Foreign(&'static str),
+    /// Something that cannot be asked for.
+    Unusable(String),
+}
+
 /// A signal that was sent to the saga.
 #[derive(Debug)]
 pub(crate) struct Letter {
@@ -52,11 +52,6 @@ pub(crate) struct Letter {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) body: Raw,
-}
-
-    Foreign(&'static str),
-    /// Something that cannot be asked for.
-    Unusable(String),
 }
 
 /// What an operation came to. It has payloads in it, which only tests may print.
@@ -111,7 +106,8 @@ struct Inner {
     next: u32,
     asked: Vec<(u32, Ask)>,
     slots: BTreeMap<u32, Slot>,
-    patches: BTreeSet<String>,
+    /// Those that the journal has.
+    patches: BTreeMap<u32, String>,
     replaying: bool,
     /// An output or signal that the code's types cannot read.
     undecodable: Option<String>,
@@ -120,7 +116,12 @@ struct Inner {
 }
 
 impl Shared {
-    pub(crate) fn new(key: Arc<str>, origin: u64, first: u32, patches: BTreeSet<String>) -> Self {
+    pub(crate) fn new(
+        key: Arc<str>,
+        origin: u64,
+        first: u32,
+        patches: BTreeMap<u32, String>,
+    ) -> Self {
         let inner = Inner {
             next: first,
             patches,
@@ -173,15 +174,21 @@ impl Shared {
             Some(Slot::Waiting {
                 kind: Kind::Timer, ..
             }) => Ask::Forget,
-            _ => return,
             Some(Slot::Ready(Delivered::Signal(letter))) => Ask::PutBack(letter),
+            _ => return,
         };
         inner.asked.push((op, ask));
     }
 
     pub(super) fn patched(&self, name: &str) -> bool {
         let mut inner = self.inner.lock();
-        if inner.replaying && !inner.patches.contains(name) {
+        // One that was met stands in the journal at this very place. What was met later, in another
+        // round of a loop perhaps, says nothing of how it went here.
+        let met = inner
+            .patches
+            .get(&inner.next)
+            .is_some_and(|met| met == name);
+        if inner.replaying && !met {
             return false;
         }
         let op = inner.number();

@@ -1,6 +1,6 @@
 //! Operations that nobody waits for any more, and steps that are taken back on the way.
 use super::{
-    stage::{Paid, Stage, every, ms, secs},
+    stage::{Paid, Stage, every, ms, pass, secs},
     world::{Way, World, step},
 };
 use seawall::saga::{Abort, Builder, Flow, Raced, SagaRef, Status};
@@ -308,4 +308,47 @@ async fn a_patch_is_met_right_after_the_last_that_an_engine_wrote_down_when_it_w
         }
     }
     assert_eq!(stage.world.log(), ["run a", "run b"]);
+}
+
+/// It was told for the rounds before what holds for the one in which it was met, and fitted its journal
+/// no more.
+#[tokio::test(start_paused = true)]
+async fn a_loop_meets_a_change_in_the_middle_and_is_replayed_as_it_was() {
+    let stage = Stage::new();
+    let build = |change: bool| {
+        let mut b = stage.builder();
+        let (x, y) = (step!(b, "a").register(), step!(b, "b").register());
+        let saga = b.saga("loop", move |saga: Flow, rounds: u32| async move {
+            for _ in 0..rounds {
+                if change && saga.patched("b as well") {
+                    saga.call(y, ()).await?;
+                }
+                saga.call(x, ()).await?;
+                saga.wait_for::<Paid>().await;
+            }
+            Ok::<_, Abort>(())
+        });
+        (b, saga)
+    };
+    let mut sent = 0;
+    for life in 0..5 {
+        let (b, saga) = build(life > 1);
+        let engine = b.build().await.unwrap();
+        let mut handle = engine.start(saga, "k", 4).await.unwrap();
+        if life == 4 {
+            handle.outcome().await.unwrap();
+            break;
+        }
+        pass(1).await;
+        sent += 1;
+        let id = format!("m{sent}");
+        engine.signal("loop", "k", &id, &Paid(0)).await.unwrap();
+        pass(1).await;
+        assert_ne!(stage.status("loop", "k").await, Status::Stuck, "{life}");
+        stage.die(engine).await;
+    }
+    assert_eq!(
+        stage.world.log(),
+        ["run a", "run a", "run a", "run b", "run a"]
+    );
 }
