@@ -212,7 +212,7 @@ impl Story {
                 }
                 tokio::task::yield_now().await;
                 store.store.owners_died();
-                world.books().tape.push(Entry::Died);
+                world.books().die();
                 continue;
             };
             // What was under way arrives, and whatever the engine might still do.

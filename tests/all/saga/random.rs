@@ -11,7 +11,7 @@ use super::{
     life::{Story, Told},
     world::{Habit, Way},
 };
-use program::{Program, STEPS, program};
+use program::{Node, Program, STEPS, program};
 use proptest::prelude::*;
 
 /// All that happens in one run.
@@ -136,4 +136,37 @@ proptest! {
             meaning::check(&run.program, &told, meaning::is_doubtful(&run.program.nodes));
         });
     }
+}
+
+/// Stopped while both of a race's steps run, an engine writes down their outcomes before the code has
+/// heard of either. The letter that stood there comes between them, in every life.
+#[tokio::test(start_paused = true)]
+async fn a_letter_that_stood_there_comes_between_two_outcomes_of_one_row() {
+    let call = |step| Node::Call { step, catch: false };
+    let (paid, ms) = (true, 20_000);
+    let mut firsts = 0;
+    for stop in 0..12 {
+        let nodes = vec![Node::Race(
+            vec![call(0), Node::Wait { paid, ms }],
+            vec![call(1)],
+        )];
+        let run = Run {
+            program: Program {
+                nodes,
+                again: false,
+            },
+            ways: vec![vec![Way::Slow]; STEPS.len()],
+            undo_ways: vec![Vec::new(); STEPS.len()],
+            habits: vec![None; STEPS.len()],
+            deadline: None,
+            signals: vec![(1, true)],
+            cancels: Vec::new(),
+            retries: 0,
+            stops: vec![(stop, Stop::Drained)],
+        };
+        let told = run.tell().await;
+        meaning::check(&run.program, &told, false);
+        firsts += usize::from(told.out.is_some_and(|out| out.contains("1(")));
+    }
+    assert_ne!(firsts, 0);
 }

@@ -6,6 +6,7 @@ use seawall::saga::{
     Status,
     journal::{Event, Row},
 };
+use std::collections::BTreeSet;
 use tokio::time::Instant;
 
 /// 128 bits as hex: what the step keys of a saga begin with.
@@ -101,6 +102,22 @@ impl Tape {
 }
 
 impl Tape {
+    /// The sleeps and waits of the first saga, as rows have them.
+    pub fn asked(&self) -> BTreeSet<String> {
+        let rows = self.entries.iter().filter_map(|(_, entry)| match entry {
+            Entry::Row { uid, events, .. } => Some((uid, events)),
+            _ => None,
+        });
+        let first = rows.clone().next().map(|(uid, _)| uid);
+        let events = rows.filter(|(uid, _)| Some(*uid) == first);
+        let events = events.flat_map(|(_, events)| events);
+        let ops = events.filter_map(|event| match event {
+            Event::Timer { op, .. } | Event::Wait { op, .. } => Some(format!("OpId({op})")),
+            _ => None,
+        });
+        ops.collect()
+    }
+
     /// How it begins, where it has no end.
     pub fn head(&self) -> String {
         let text = self.text();

@@ -37,6 +37,15 @@ pub struct Books {
     pub ops: BTreeMap<u32, String>,
 }
 
+impl Books {
+    /// The process is gone, and what its code has seen in a turn that no row has.
+    pub fn die(&mut self) {
+        self.tape.push(Entry::Died);
+        let asked = self.tape.asked();
+        self.ops.retain(|_, op| asked.contains(op));
+    }
+}
+
 /// How one call goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {

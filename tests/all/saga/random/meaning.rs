@@ -11,39 +11,46 @@ use seawall::saga::{
 };
 use std::collections::{BTreeMap, VecDeque};
 
-/// Counted in turns: outcomes that the code has been told.
-type Time = usize;
+/// Counted in turns: outcomes that the code has been told. Then, in letters that stood there already
+/// when it asked for them: it has each of them at once, before the next outcome.
+type Time = (usize, usize);
 /// When it is over, and what it says; `None`: it is not over.
 type Over = Option<(Time, Result<String, ()>)>;
 
 /// What the journal says became of the operations.
 #[derive(Default)]
 struct Facts {
-    turn: Time,
+    turn: usize,
+    /// Events that were looked at.
+    seen: usize,
     /// Of steps, by their place in the program; `Err` says whether it was clean.
     settled: BTreeMap<u32, (Time, Result<String, bool>)>,
     undone: BTreeMap<u32, Time>,
-    /// Of sleeps and waits, by operation.
-    woken: BTreeMap<String, (Time, Option<u32>)>,
+    /// Of sleeps and waits, by operation. Without a time: its letter stood there already.
+    woken: BTreeMap<String, (Option<Time>, Option<u32>)>,
     places: BTreeMap<u32, u32>,
-    waits: VecDeque<(u32, String)>,
-    letters: VecDeque<(String, u32)>,
+    /// Both with when they were seen.
+    waits: VecDeque<(u32, String, usize)>,
+    letters: VecDeque<(String, u32, usize)>,
 }
 
 impl Facts {
     /// Letters go to the waits in the order in which both came.
     fn deliver(&mut self) {
         while let Some((wait, letter)) =
-            self.waits.iter().enumerate().find_map(|(at, (_, name))| {
-                let letter = self.letters.iter().position(|letter| letter.0 == *name)?;
-                Some((at, letter))
-            })
+            self.waits
+                .iter()
+                .enumerate()
+                .find_map(|(at, (_, name, _))| {
+                    let letter = self.letters.iter().position(|letter| letter.0 == *name)?;
+                    Some((at, letter))
+                })
         {
-            let (op, _) = self.waits.remove(wait).unwrap();
-            let (_, number) = self.letters.remove(letter).unwrap();
+            let (op, _, asked) = self.waits.remove(wait).unwrap();
+            let (_, number, came) = self.letters.remove(letter).unwrap();
             self.turn += 1;
-            self.woken
-                .insert(format!("OpId({op})"), (self.turn, Some(number)));
+            let at = (asked < came).then_some((self.turn, 0));
+            self.woken.insert(format!("OpId({op})"), (at, Some(number)));
         }
     }
 
@@ -51,7 +58,8 @@ impl Facts {
         if !asks(event) {
             self.turn += 1;
         }
-        let (now, id) = (self.turn, |op: &u32| format!("OpId({op})"));
+        self.seen += 1;
+        let (now, id) = ((self.turn, 0), |op: &u32| format!("OpId({op})"));
         match event {
             // What nobody has waited for stands behind it again.
             Event::Started { .. } => (self.waits, self.letters) = Default::default(),
@@ -72,17 +80,17 @@ impl Facts {
                 self.undone.insert(self.places[op], now);
             }
             Event::Fired { op, .. } => {
-                self.woken.insert(id(op), (now, None));
+                self.woken.insert(id(op), (Some(now), None));
             }
-            Event::Wait { op, name, .. } => self.waits.push_back((*op, name.clone())),
+            Event::Wait { op, name, .. } => self.waits.push_back((*op, name.clone(), self.seen)),
             Event::Unwait { op, .. } => self.waits.retain(|wait| wait.0 != *op),
             Event::TimedOut { op, .. } => {
                 self.waits.retain(|wait| wait.0 != *op);
-                self.woken.insert(id(op), (now, None));
+                self.woken.insert(id(op), (Some(now), None));
             }
             Event::Signal { name, body, .. } => {
                 let Paid(number) = serde_json::from_str(body.get()).unwrap();
-                self.letters.push_back((name.clone(), number));
+                self.letters.push_back((name.clone(), number, self.seen));
             }
             _ => {}
         }
@@ -140,10 +148,11 @@ impl Meaning<'_> {
                 (_, Ok(it)) => (*self.facts.undone.get(&place)?, Ok(format!("no {it}"))),
                 (at, Err(_)) => (at, Err(())),
             },
-            Node::Sleep { .. } => (woken()?.0, Ok("slept".to_owned())),
+            Node::Sleep { .. } => (woken()?.0?, Ok("slept".to_owned())),
             Node::Wait { .. } => {
                 let (at, letter) = woken()?;
-                (*at, Ok(format!("{letter:?}")))
+                let at_once = (begin.0, begin.1 + 1);
+                (at.unwrap_or(at_once), Ok(format!("{letter:?}")))
             }
             Node::Patch => (begin, Ok("met".to_owned())),
             Node::Fail => (begin, Err(())),
@@ -219,7 +228,7 @@ fn run_through(
             }
             let means = || {
                 let facts = &facts;
-                Meaning { facts, ops }.all(&program.nodes, place, 0)
+                Meaning { facts, ops }.all(&program.nodes, place, (0, 0))
             };
             let right = match event {
                 Event::Started { deadline: d, .. } => {
