@@ -4,7 +4,7 @@ use crate::error::Target;
 use crate::service::SendOnce;
 use crate::{BuildError, Class, Classify, Error, GuardLayer, Inspect, Pipeline, Replay};
 use http::HeaderMap;
-use std::time::Duration;
+use std::{error::Error as _, time::Duration};
 use tonic::{Code, Status, metadata::MetadataMap};
 
 /// gRPC over tonic.
@@ -15,6 +15,7 @@ use tonic::{Code, Status, metadata::MetadataMap};
 /// |---|---|---|
 /// | `OK` | `Success` | |
 /// | `CANCELLED` | `Ignored` | the caller went away |
+/// | `CANCELLED` with a source: tonic's own timeout (`Endpoint`, `Request`), a connection that closed | `Failed` | too slow or broken; nobody went away |
 /// | `UNAVAILABLE` | `Transient`; with a hint `Throttled` or `Pushback` | the one code that asks to be tried again |
 /// | `RESOURCE_EXHAUSTED` | with a hint `Throttled` or `Pushback`, else `Pushback(None)` | slow down; without a hint repeating would only spend more of what is spent |
 /// | `UNKNOWN`, `INTERNAL`, `DATA_LOSS` | `Failed` | broken; nobody says that repeating would help |
@@ -115,6 +116,8 @@ fn code_of_http(status: u16) -> Code {
 fn of_status(status: &Status, replay: Replay) -> Class {
     match status.code() {
         Code::Ok => Class::Success,
+        // tonic made it of an error on this side. What came over the wire has no source.
+        Code::Cancelled if status.source().is_some() => Class::Failed,
         Code::Cancelled => Class::Ignored,
         code @ (Code::Unavailable | Code::ResourceExhausted) => match hint(status) {
             Hint::Stop if code == Code::Unavailable => Class::Failed,
@@ -260,6 +263,13 @@ mod tests {
             let headers = Status::new(code, "").into_http();
             assert_eq!(channel(headers, Replay::Always), class, "{code:?}");
         }
+    }
+
+    #[test]
+    fn what_tonic_calls_cancelled_on_this_side_is_nobody_who_went_away() {
+        let cut_off = Status::from_error(tonic::TimeoutExpired(()).into());
+        assert_eq!(cut_off.code(), Code::Cancelled);
+        assert_eq!(closure(cut_off, Replay::Always), Failed);
     }
 
     #[test]

@@ -2,14 +2,14 @@
 use crate::support::{Heard, Ledger, MS, Refuse};
 use seawall::dialect::Grpc;
 use seawall::retry::Backoff;
-use seawall::{Pipeline, Reason, Rejected, Retry, Timeout};
+use seawall::{CircuitBreaker, Pipeline, Reason, Rejected, Retry, Timeout};
 use std::error::Error as _;
 use std::sync::{
     Arc,
     atomic::{AtomicU32, Ordering::SeqCst},
 };
 use tokio::net::TcpListener;
-use tonic::transport::{Channel, Server, server::TcpIncoming};
+use tonic::transport::{Channel, Endpoint, Server, server::TcpIncoming};
 use tonic::{Code, Request, Response, Status};
 use tower::ServiceBuilder;
 
@@ -41,6 +41,11 @@ impl Stock for Script {
 }
 
 async fn server(answer: Answer) -> (Channel, Arc<AtomicU32>) {
+    let (url, hits) = serve(answer).await;
+    (Channel::from_shared(url).unwrap().connect_lazy(), hits)
+}
+
+async fn serve(answer: Answer) -> (String, Arc<AtomicU32>) {
     let hits = Arc::new(AtomicU32::new(0));
     let stock = StockServer::new(Script {
         hits: hits.clone(),
@@ -50,8 +55,7 @@ async fn server(answer: Answer) -> (Channel, Arc<AtomicU32>) {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let serving = Server::builder().add_service(stock);
     tokio::spawn(serving.serve_with_incoming(TcpIncoming::from(listener)));
-    let channel = Channel::from_shared(url).unwrap().connect_lazy();
-    (channel, hits)
+    (url, hits)
 }
 
 fn apples() -> LevelRequest {
@@ -223,6 +227,47 @@ async fn a_timeout_around_a_channel_is_a_deadline_exceeded() {
         "timeout `stock-call` ended the call after 200ms (1 attempt had been sent)"
     );
     assert_eq!(hits.load(SeqCst), 1);
+}
+
+/// Whether a breaker that two failures open is open after two calls. They fail with these words.
+async fn opens_a_breaker(channel: Endpoint, with: &str) -> bool {
+    let client = StockClient::new(channel.connect_lazy());
+    let guard = Pipeline::builder("stock")
+        .with(CircuitBreaker::new("stock").consecutive_failures(2))
+        .classify(Grpc)
+        .build()
+        .unwrap();
+    let call = || {
+        let mut client = client.clone();
+        async move { client.level(apples()).await }
+    };
+    for _ in 0..2 {
+        let error = guard.run(call).await.unwrap_err().into_inner().unwrap();
+        assert_eq!((error.code(), error.message()), (Code::Cancelled, with));
+    }
+    let third = guard.run(call).await.unwrap_err();
+    matches!(
+        third.rejected().map(|r| r.reason),
+        Some(Reason::CircuitOpen { .. })
+    )
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_opens_the_breaker_also_where_tonics_own_timeout_ends_the_wait() {
+    let (url, hits) = serve(|_| None).await;
+    let channel = Channel::from_shared(url).unwrap().timeout(50 * MS);
+    assert!(opens_a_breaker(channel, "Timeout expired").await);
+    assert_eq!(hits.load(SeqCst), 2);
+}
+
+/// As a balancer does that has nobody behind it.
+#[tokio::test]
+async fn a_server_that_hangs_up_at_once_opens_the_breaker() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+    let channel = Channel::from_shared(url).unwrap();
+    assert!(opens_a_breaker(channel, "operation was canceled").await);
 }
 
 #[tokio::test]
