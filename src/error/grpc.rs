@@ -9,12 +9,15 @@ impl Rejected {
     ///
     /// | refused by | code |
     /// |---|---|
-    /// | a rate limit | `RESOURCE_EXHAUSTED` |
+    /// | a rate limit, before anything was sent | `RESOURCE_EXHAUSTED` |
     /// | a timeout, or a wait that would not fit one | `DEADLINE_EXCEEDED` |
     /// | anything else | `UNAVAILABLE` |
     pub fn grpc_code(&self) -> Code {
         match self.reason {
-            Reason::RateLimited { .. } | Reason::ExceedsBurst { .. } => Code::ResourceExhausted,
+            // As with HTTP's 429: only this says that nothing was done.
+            Reason::RateLimited { .. } | Reason::ExceedsBurst { .. } if self.never_sent() => {
+                Code::ResourceExhausted
+            }
             Reason::TimedOut { .. } | Reason::DeadlineTooClose { .. } | Reason::Expired => {
                 Code::DeadlineExceeded
             }
@@ -120,5 +123,13 @@ mod tests {
             );
             assert_eq!(status.message(), refused.to_string());
         }
+    }
+
+    #[test]
+    fn a_rate_limit_that_refuses_a_later_attempt_does_not_say_that_nothing_was_done() {
+        let spent = Rejected::new("p".into(), Reason::RateLimited { retry_after: D });
+        let status = Status::from(spent.with_started(1));
+        assert_eq!(status.code(), Code::Unavailable);
+        assert_eq!(status.metadata().get(PUSHBACK).unwrap(), "1");
     }
 }

@@ -7,12 +7,15 @@ impl Rejected {
     ///
     /// | refused by | status |
     /// |---|---|
-    /// | a rate limit | 429 Too Many Requests |
+    /// | a rate limit, before anything was sent | 429 Too Many Requests |
     /// | a timeout, or a wait that would not fit one | 504 Gateway Timeout |
     /// | anything else | 503 Service Unavailable |
+    ///
+    /// 429 proves to a client that nothing was done, so that a `POST` may follow. A rate limit that
+    /// refuses a later attempt is no such proof: the earlier ones may have done the work.
     pub fn http_status(&self) -> StatusCode {
         match self.reason {
-            Reason::RateLimited { .. } | Reason::ExceedsBurst { .. } => {
+            Reason::RateLimited { .. } | Reason::ExceedsBurst { .. } if self.never_sent() => {
                 StatusCode::TOO_MANY_REQUESTS
             }
             Reason::TimedOut { .. } | Reason::DeadlineTooClose { .. } | Reason::Expired => {
@@ -63,6 +66,7 @@ impl<B: Default> From<Rejected> for Response<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Class, Classify, Replay, dialect::Http};
     use std::time::Duration;
 
     const D: Duration = Duration::from_secs(1);
@@ -92,6 +96,19 @@ mod tests {
             let answer: Response<()> = Rejected::new("p".into(), reason).into();
             assert_eq!(answer.status(), status, "{reason:?}");
         }
+    }
+
+    #[test]
+    fn a_rate_limit_that_refuses_a_later_attempt_promises_nobody_that_nothing_was_done() {
+        let spent = Rejected::new("p".into(), Reason::RateLimited { retry_after: D });
+        let read = |refused: Rejected, replay| {
+            let answer = Ok::<_, std::io::Error>(refused.into_response::<()>());
+            Http.classify(&answer, replay)
+        };
+        let hint = Class::Throttled(Some(Duration::from_secs(1)));
+        assert_eq!(read(spent, Replay::IfUnsent), hint);
+        assert_eq!(read(spent.with_started(1), Replay::IfUnsent), Class::Failed);
+        assert_eq!(read(spent.with_started(1), Replay::Always), hint);
     }
 
     #[test]
