@@ -54,7 +54,7 @@ use std::any::Any;
 /// of another type counts as one after the request was sent; box it (`map_err(BoxError::from)`) and
 /// its sources are read. A client that follows redirects may fail to connect to the *second*
 /// server: turn that off for a `POST` that must not be repeated. Refused HTTP/2 streams are
-/// repeated by hyper and reqwest themselves.
+/// repeated by reqwest itself; with another client they count as sent.
 ///
 /// ```
 /// use seawall::{Class, Classify, Inspect, Replay, dialect::Http};
