@@ -53,7 +53,8 @@ pub async fn place(
     let (book, visits) = (&desk.shop.book, &desk.shop.visits);
     let order = asked.clone().order(&key);
     match book.find(key.clone()).await? {
-        Some(known) if !known.is_same(&order) => return Ok(another(known)),
+        // What the key stands for may be another customer's, so it is not told.
+        Some(known) if !known.is_same(&order) => return Ok(another(order)),
         Some(known) if known.status != "pending" => return Ok(answer(known, &[])),
         _ => {}
     }

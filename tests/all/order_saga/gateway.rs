@@ -93,6 +93,26 @@ async fn who_may_pass_and_where_to() {
         status(with("/api/orders/o-1", token("emil", ALL, 60))).await,
         404
     );
+    let guessed = system.http.post(format!("{}/api/orders", system.gateway));
+    let guessed = guessed.bearer_auth(token("emil", ALL, 60));
+    let guessed = guessed.header("idempotency-key", "o-1");
+    let guessed = guessed.json(&json!({ "sku": "chair", "quantity": 7 }));
+    let told = json_of(guessed).await;
+    let told = [
+        &told["status"],
+        &told["customer"],
+        &told["sku"],
+        &told["cents"],
+    ];
+    assert_eq!(
+        told,
+        [
+            &json!("refused"),
+            &json!("emil"),
+            &json!("chair"),
+            &json!(0)
+        ]
+    );
     system.end().await;
 }
 
