@@ -115,6 +115,9 @@ impl Participant {
             return Ok(answer.json().await?);
         }
         Err(match told(answer).await {
+            // The key has come before with other contents, an earlier release's perhaps. What that
+            // call did stands.
+            (StatusCode::UNPROCESSABLE_ENTITY, no) => Failure::unknown(no),
             // The participant's ledger answers all attempts of a key alike. So its no is the answer
             // to attempts before this one, whose answers were lost, too.
             (status, no) if status.is_client_error() => Failure::never_applied(no),

@@ -1,6 +1,7 @@
 //! What makes sagas safe at the services that take part: keys and tombstones.
-use super::{Serving, alone};
+use super::{LONG, Serving, alone};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 async fn post(system: &Serving, path: &str, headers: &[(&str, &str)], body: Value) -> (u16, Value) {
     let mut request = system
@@ -98,5 +99,34 @@ async fn keys_are_kept_and_undone_keys_stay_shut() {
     let charge = system.http.post(url).header("idempotency-key", "e");
     let body = json!({ "order": "x", "customer": "ada", "cents": -5 });
     assert_eq!(charge.json(&body).send().await.unwrap().status(), 400);
+    system.end().await;
+}
+
+/// A release that asks in other words meets the keys of the one before. Its 422 says that there *was*
+/// a call under this key, and no more: goods that it has reserved must not stay behind.
+#[tokio::test]
+async fn what_an_earlier_release_has_reserved_is_given_back_when_the_key_no_longer_fits() {
+    let _alone = alone().await;
+    let system = Serving::start().await;
+    let inventory = rusqlite::Connection::open(system.data.path().join("inventory.db")).unwrap();
+    let otherwise = "CREATE TRIGGER asked_otherwise AFTER INSERT ON seawall_ledger
+         WHEN NEW.key NOT LIKE '%/undo' BEGIN
+             UPDATE seawall_ledger SET payload = '{}' WHERE action = NEW.action AND key = NEW.key;
+         END";
+    inventory.execute_batch(otherwise).unwrap();
+    // The answer to the first attempt is lost, so it comes again.
+    system
+        .faults("inventory", json!({ "lose_answers": 1 }))
+        .await;
+    let answer = system.order("o-1", "lamp", 3).send().await.unwrap();
+    assert!(
+        answer.status() != 201 && answer.status() != 422,
+        "{answer:?}"
+    );
+    let given_back = async { while lamps(&system).await != 400 {} };
+    timeout(LONG, given_back)
+        .await
+        .expect("3 lamps stay reserved for nobody");
+    assert!(system.log("inventory").contains("POST /reservations 422"));
     system.end().await;
 }
