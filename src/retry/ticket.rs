@@ -161,16 +161,18 @@ mod tests {
     proptest! {
         #[test]
         fn a_ticket_gives_back_what_it_was_given(
-            attempt: u32, drawn: u8, walk in 0..WALKS, now: u64,
+            attempt: u32, drawn: u8, later: u8, walk in 0..WALKS, now: u64,
         ) {
-            let drawn = Drawn(drawn);
+            let (drawn, later) = (Drawn(drawn), Drawn(later));
             let counted = Counted { attempt, drawn, walk };
             prop_assert_eq!(Counted::of(counted.ticket()), counted);
             let next = Counted { attempt: attempt.saturating_add(1), ..counted };
             prop_assert_eq!(counted.next(), next);
+            prop_assert_eq!(counted.paid(later), Counted { drawn: later, ..counted });
             let timed = Timed { drawn, ..Timed::first(now) };
             prop_assert_eq!(Timed::of(timed.ticket()), timed);
             prop_assert_eq!(timed.next(), Timed { attempt: 2, ..timed });
+            prop_assert_eq!(timed.paid(later), Timed { drawn: later, ..timed });
         }
 
         #[test]
