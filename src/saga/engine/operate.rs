@@ -50,8 +50,10 @@ pub(in crate::saga) enum Command {
 
 pub(super) type Reply = oneshot::Sender<Result<(), Refused>>;
 
-/// Why a command was not carried out. Nothing was written, but for a cancel that came during a pivot:
-/// it stands in the journal, and the pivot decides.
+/// Why a command was not carried out.
+///
+/// Nothing was written, but for a cancel that came during a pivot: it stands in the journal, and the
+/// pivot decides.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refused {
