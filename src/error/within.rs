@@ -117,6 +117,23 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_of_a_part_of_the_call_does_not_prove_that_nothing_was_sent() {
+        type Of = crate::Error<Mine>;
+        let both = crate::value::FallbackError::Both {
+            first: Of::Rejected(REFUSED),
+            fallback: Mine::Plain,
+        };
+        assert!(Rejected::proves_unsent(&Of::Rejected(REFUSED)));
+        assert!(Rejected::proves_unsent(&Mine::from(REFUSED)));
+        let answered = crate::Error::Inner(Of::Rejected(REFUSED));
+        assert!(!Rejected::proves_unsent(&answered));
+        assert!(!Rejected::proves_unsent(&both));
+        let later = Of::Rejected(REFUSED.with_started(1));
+        assert!(!Rejected::proves_unsent(&later));
+        assert!(!Rejected::proves_unsent(&Mine::Plain));
+    }
+
+    #[test]
     fn nobody_else_sees_a_refusal_as_its_own_source() {
         assert_eq!(Rejected::within(&REFUSED), Some(REFUSED));
         assert!(REFUSED.source().is_none());
