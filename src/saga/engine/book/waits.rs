@@ -130,7 +130,7 @@ mod tests {
         Wait(usize, Option<i64>),
         Letter(usize),
         Take,
-        PutBack,
+        PutBack(usize),
         End(usize),
         Unread,
     }
@@ -141,7 +141,7 @@ mod tests {
             (0usize..3, prop::option::of(0i64..20)).prop_map(|(n, until)| Step::Wait(n, until)),
             (0usize..3).prop_map(Step::Letter),
             Just(Step::Take),
-            Just(Step::PutBack),
+            any::<usize>().prop_map(Step::PutBack),
             any::<usize>().prop_map(Step::End),
             Just(Step::Unread),
         ]
@@ -189,8 +189,9 @@ mod tests {
                         });
                         prop_assert_eq!(taken, expected);
                     }
-                    Step::PutBack => {
-                        let Some(letter) = held.pop() else { continue };
+                    Step::PutBack(_) if held.is_empty() => {}
+                    Step::PutBack(pick) => {
+                        let letter = held.remove(pick % held.len());
                         let name = NAMES.iter().position(|name| *name == letter.name);
                         letters.push((name.unwrap(), letter.body.get().parse().unwrap()));
                         letters.sort_by_key(|letter| letter.1);
