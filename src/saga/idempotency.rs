@@ -45,8 +45,9 @@
 //! Kept are status, body and all headers but those of one connection (RFC 9110 7.6.1), `Date` and
 //! `Content-Length`; trailers are dropped. Not kept are 5xx, 401, 408, 425 and 429, which ask to be
 //! asked again, nor a 4xx to an undo, which has to succeed in the end, nor a handler's error or panic:
-//! whether it has done anything is not known then, and the next request runs it again. An answer whose body is too long to keep is replaced by a 500, and
-//! that one is kept, since the work has been done.
+//! whether it has done anything is not known then, and the next request runs it again. An answer
+//! whose body is too long to keep is replaced by a 500, and that one is kept, since the work has been
+//! done.
 //!
 //! # Undo
 //!

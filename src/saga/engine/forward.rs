@@ -238,9 +238,7 @@ impl Forward<'_> {
                 self.call_children_back();
             }
             if self.book.is_idle() && self.turns.end.is_none() {
-                let why = "the saga awaits something that is not one of its own operations (a \
-                           timer, a channel, a socket): it belongs into a step";
-                return Err(Park::new(StuckKind::Saga, why).into());
+                return Err(foreign("awaits").into());
             }
             if self.running.is_empty() {
                 self.d.stand_by();
@@ -254,9 +252,7 @@ impl Forward<'_> {
                 // The top of the loop looks for what has come.
                 Woke::Nudged => {}
                 Woke::Foreign => {
-                    let why = "the saga was woken by something that is not one of its own \
-                               operations (a timer, a channel, a socket): it belongs into a step";
-                    return Err(Park::new(StuckKind::Saga, why).into());
+                    return Err(foreign("was woken by").into());
                 }
                 Woke::Due => self.come_due()?,
                 Woke::Settled(op, settled) => {
@@ -300,4 +296,13 @@ impl Forward<'_> {
 
 fn now_or_never<T>(future: impl Future<Output = T>) -> Option<T> {
     futures_util::FutureExt::now_or_never(future)
+}
+
+/// It would go on differently when it is replayed.
+fn foreign(verb: &str) -> Park {
+    let why = format!(
+        "the saga {verb} something that is not one of its own operations (a timer, a channel, a \
+         socket): it belongs into a step"
+    );
+    Park::new(StuckKind::Saga, why)
 }
